@@ -1,0 +1,167 @@
+/** The composition root: builds every part from the configuration, and disposes of them in reverse. */
+
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { createCachedEmbedder } from '../embeddings/cached.ts'
+import type { Embedder } from '../embeddings/embedder.ts'
+import { createStaticEmbedder } from '../embeddings/static.ts'
+import { createTransformersEmbedder } from '../embeddings/transformers.ts'
+import { profiles } from '../router/disclosure.ts'
+import { loadIdentity } from '../router/identity.ts'
+import { createLibp2pNetwork } from '../router/network/libp2p.ts'
+import { createRouter, type Router } from '../router/router.ts'
+import { loadSpace, type Space } from '../router/space.ts'
+import { openDatabase } from '../router/store/database.ts'
+import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
+import { createAdviser } from './advise.ts'
+import { answerSchema, createAnswerIndex } from './answer-index.ts'
+import { createApp } from './app.ts'
+import { openCapture } from './capture-file.ts'
+import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { createFeedback } from './feedback.ts'
+import { createFeedbackStore, feedbackSchema } from './feedback-store.ts'
+import { createMetrics } from './metrics.ts'
+import { createOperations } from './operations.ts'
+import { createReceipts } from './receipts.ts'
+import { createUpstreamClient } from './upstream.ts'
+
+export interface Sidecar extends AsyncDisposable {
+  readonly data: FastifyInstance
+  readonly admin: FastifyInstance
+  readonly router: Router
+  /** From now on `/readyz` says no. */
+  stopAccepting(): void
+}
+
+const RECEIPT_KEY_BYTES = 32
+
+/**
+ * @param origin of the LLM server, already found
+ * @throws errors with a `code`, each naming the file or setting at fault; nothing is left open then
+ */
+export async function createSidecar(config: Config, origin: string, logger: FastifyBaseLogger): Promise<Sidecar> {
+  await using parts = new AsyncDisposableStack()
+  await mkdir(config.dataDir, { recursive: true })
+
+  const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
+  const receiptKey = await loadReceiptKey(join(config.dataDir, 'receipt.key'))
+  const embedder = parts.use(await createEmbedder(config))
+  const space = await loadSpace(config.space ?? shippedSpace(embedder.space))
+  checkFit(embedder, space)
+  const database = parts.use(
+    await openDatabase({ file: join(config.dataDir, 'qis.db'), schemas: [routerSchema, answerSchema, feedbackSchema] }),
+  )
+  const metrics = createMetrics()
+  const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
+  const network = createLibp2pNetwork(
+    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }) },
+    {
+      listen: config.p2pListen,
+      bootstrap: config.bootstrap,
+      ...(capture && { capture: capture.write }),
+    },
+  )
+  const router = createRouter(
+    {
+      space,
+      store: createSqliteStore(database),
+      network,
+      identity,
+      observer: metrics,
+      logger: logger.child({ part: 'router' }),
+    },
+    { mode: config.mode, profile: profiles[config.profile] },
+  )
+  parts.defer(() => router.stop())
+  metrics.watchSwarm(() => {
+    const { peers, keys, evidence } = router.status()
+    return { peers: peers.length, cells: keys, evidence }
+  })
+  const answers = parts.use(
+    createAnswerIndex({
+      database,
+      onError(error) {
+        metrics.indexFailed()
+        logger.warn({ err: error }, 'answers could not be indexed; their receipts still work')
+      },
+    }),
+  )
+  const receipts = createReceipts(receiptKey)
+  const feedback = createFeedback({
+    answers,
+    receipts,
+    router,
+    store: createFeedbackStore(database),
+    onTaken: metrics.feedbackTaken,
+  })
+  const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
+  const upstream = parts.use(createUpstreamClient(config))
+
+  let ready = true
+  const data = createApp(
+    { upstream, adviser, answers, receipts, feedback, metrics, logger },
+    {
+      origin,
+      adviceBodyBytes: config.adviceBodyBytes,
+      upstreamHeaders: config.upstreamHeaders,
+      token: isLoopback(config.dataListen) ? undefined : config.adminToken,
+    },
+  )
+  parts.defer(() => data.close())
+  const admin = createOperations(
+    { router, metrics, logger, ready: () => ready },
+    { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
+  )
+  parts.defer(() => admin.close())
+
+  await router.start()
+  const kept = parts.move()
+  return {
+    data,
+    admin,
+    router,
+    stopAccepting() {
+      ready = false
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}
+
+async function createEmbedder({ embedder, embedderModel }: Config): Promise<Embedder> {
+  return embedder === 'transformers' && embedderModel !== undefined
+    ? createCachedEmbedder(await createTransformersEmbedder({ model: embedderModel }))
+    : createStaticEmbedder()
+}
+
+function shippedSpace(name: string): string {
+  return join(import.meta.dirname, '../embeddings/spaces', name)
+}
+
+function checkFit(embedder: Embedder, space: Space): void {
+  if (embedder.dimensions !== space.inputDimensions) {
+    throw new ConfigInvalidError(
+      `the space ${space.name} is for vectors of ${space.inputDimensions} dimensions, the embedder makes ${embedder.dimensions}; set QIS_SPACE to the space that belongs to the model`,
+    )
+  }
+}
+
+async function loadReceiptKey(file: string): Promise<Buffer> {
+  try {
+    const key = Buffer.from((await readFile(file, 'utf8')).trim(), 'base64')
+    if (key.length === RECEIPT_KEY_BYTES) return key
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new ConfigInvalidError(
+        `${file} cannot be read (${(error as NodeJS.ErrnoException).code}): check its permissions`,
+      )
+    }
+    const key = randomBytes(RECEIPT_KEY_BYTES)
+    await writeFile(file, `${key.toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
+    return key
+  }
+  throw new ConfigInvalidError(
+    `${file} does not hold a receipt key: restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
+  )
+}

@@ -1,0 +1,251 @@
+/** All that an operator can set: one schema with defaults, read from the environment here and nowhere else. */
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { type ProfileName, profiles } from '../router/disclosure.ts'
+import type { NetworkMode } from '../router/router.ts'
+
+export class ConfigInvalidError extends Error {
+  override readonly name = 'ConfigInvalidError'
+  readonly code = 'ERR_CONFIG_INVALID'
+}
+
+export interface Address {
+  host: string
+  port: number
+}
+
+export interface Config {
+  /** Origin of the LLM server, undefined to look for one. */
+  upstream: string | undefined
+  dataListen: Address
+  adminListen: Address
+  adminToken: string | undefined
+  dataDir: string
+  mode: NetworkMode
+  profile: ProfileName
+  p2pListen: string[]
+  bootstrap: string[]
+  embedder: 'static' | 'transformers'
+  embedderModel: string | undefined
+  /** Folder of the space, undefined for the one shipped with the embedder. */
+  space: string | undefined
+  adviceDeadlineMs: number
+  adviceBodyBytes: number
+  upstreamHeaders: boolean
+  connectTimeoutMs: number
+  firstByteTimeoutMs: number
+  idleTimeoutMs: number
+  shutdownMs: number
+  capture: string | undefined
+  logLevel: string
+}
+
+interface Variable<T> {
+  name: string
+  /** As it would be written in the environment; undefined where unset means something of its own. */
+  default?: string
+  help: string
+  /** @throws {Error} with the second half of the sentence "NAME must be …" */
+  parse(text: string): T
+}
+
+const text = (text: string): string => text
+const list = (text: string): string[] =>
+  text
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+
+const oneOf =
+  <T extends string>(...values: T[]) =>
+  (text: string): T => {
+    const value = values.find(candidate => candidate === text)
+    if (value === undefined) throw new Error(`one of ${values.join(', ')}`)
+    return value
+  }
+
+const whole =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < min || value > max) throw new Error(`a whole number from ${min} to ${max}`)
+    return value
+  }
+
+function address(text: string): Address {
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (!host || Number(port) > 65_535) throw new Error('HOST:PORT, for example 127.0.0.1:8787 or [::1]:8787')
+  return { host, port: Number(port) }
+}
+
+function origin(text: string): string {
+  const url = URL.parse(text)
+  // Clients are told the API's base URL with its /v1; an operator may well paste the same here.
+  if (!url || !/^https?:$/.test(url.protocol) || !/^\/(v1\/?)?$/.test(url.pathname) || url.search || url.username) {
+    throw new Error('an origin like http://127.0.0.1:11434')
+  }
+  return url.origin
+}
+
+const MINUTE_MS = 60_000
+
+const variables = {
+  upstream: {
+    name: 'QIS_UPSTREAM',
+    help: 'the LLM server; looked for on the usual local ports when unset',
+    parse: origin,
+  },
+  dataListen: { name: 'QIS_DATA_LISTEN', default: '127.0.0.1:8787', help: 'where clients connect', parse: address },
+  adminListen: { name: 'QIS_ADMIN_LISTEN', default: '127.0.0.1:8788', help: 'metrics, health, ledger', parse: address },
+  adminToken: {
+    name: 'QIS_ADMIN_TOKEN',
+    help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
+    parse: text,
+  },
+  dataDir: {
+    name: 'QIS_DATA',
+    default: 'qis-data',
+    help: 'folder of the database and the keys',
+    parse: path => resolve(path),
+  },
+  mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
+  profile: {
+    name: 'QIS_PROFILE',
+    default: 'standard',
+    help: 'how coarsely outcomes leave: standard, or open for labs',
+    parse: oneOf(...(Object.keys(profiles) as ProfileName[])),
+  },
+  p2pListen: {
+    name: 'QIS_P2P_LISTEN',
+    default: '/ip4/127.0.0.1/tcp/0',
+    help: 'libp2p multiaddrs to listen on, by comma',
+    parse: list,
+  },
+  bootstrap: {
+    name: 'QIS_BOOTSTRAP',
+    default: '',
+    help: 'libp2p multiaddrs of peers to start from, by comma',
+    parse: list,
+  },
+  embedder: {
+    name: 'QIS_EMBEDDER',
+    default: 'static',
+    help: 'static (built in) or transformers',
+    parse: oneOf('static', 'transformers'),
+  },
+  embedderModel: { name: 'QIS_EMBEDDER_MODEL', help: 'transformers: a local folder or a hub id', parse: text },
+  space: {
+    name: 'QIS_SPACE',
+    help: 'folder of the space; by default the one shipped with the embedder',
+    parse: path => resolve(path),
+  },
+  adviceDeadlineMs: {
+    name: 'QIS_ADVICE_DEADLINE_MS',
+    default: '50',
+    help: 'a request waits no longer than this for its embedding',
+    parse: whole(1, 10_000),
+  },
+  adviceBodyBytes: {
+    name: 'QIS_ADVICE_BODY_BYTES',
+    default: '33554432',
+    help: 'larger request bodies pass through without advice',
+    parse: whole(1024, 1 << 30),
+  },
+  upstreamHeaders: {
+    name: 'QIS_UPSTREAM_HEADERS',
+    default: 'on',
+    help: 'whether the upstream is sent the advice as well: on or off',
+    parse: value => oneOf('on', 'off')(value) === 'on',
+  },
+  connectTimeoutMs: {
+    name: 'QIS_CONNECT_TIMEOUT_MS',
+    default: '10000',
+    help: 'to connect to the upstream',
+    parse: whole(1, 10 * MINUTE_MS),
+  },
+  firstByteTimeoutMs: {
+    name: 'QIS_FIRST_BYTE_TIMEOUT_MS',
+    default: '1800000',
+    help: "until the upstream's headers; 0 for ever",
+    parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  idleTimeoutMs: {
+    name: 'QIS_IDLE_TIMEOUT_MS',
+    default: '1800000',
+    help: 'between two chunks of an answer; 0 for ever',
+    parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  shutdownMs: {
+    name: 'QIS_SHUTDOWN_MS',
+    default: '30000',
+    help: 'for running answers to end after SIGTERM',
+    parse: whole(0, 60 * MINUTE_MS),
+  },
+  capture: {
+    name: 'QIS_CAPTURE',
+    help: 'file for every byte the node exchanges with peers, before encryption, for audits',
+    parse: path => resolve(path),
+  },
+  logLevel: {
+    name: 'QIS_LOG_LEVEL',
+    default: 'info',
+    help: 'fatal, error, warn, info, debug, trace or silent',
+    parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+  },
+} satisfies { [K in keyof Config]: Variable<NonNullable<Config[K]>> }
+
+/** The names of all variables, for documents and deployments to be checked against. */
+export const environmentVariables: readonly string[] = Object.values(variables).map(({ name }) => name)
+
+/** One line a variable, for `--help`. */
+export function describeVariables(): string {
+  return Object.values(variables)
+    .map((variable: Variable<unknown>) => {
+      const preset = variable.default ? ` [${variable.default}]` : ''
+      return `  ${variable.name.padEnd(26)} ${variable.help}${preset}`
+    })
+    .join('\n')
+}
+
+/** @throws {ConfigInvalidError} naming the variable; an unknown QIS_ variable is an error too, since it is a typo */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const unknown = Object.keys(environment).find(name => name.startsWith('QIS_') && !environmentVariables.includes(name))
+  if (unknown) throw new ConfigInvalidError(`${unknown} is not a setting; --help lists them`)
+  const config = Object.fromEntries(
+    Object.entries(variables).map(([key, variable]) => [key, readVariable(variable, environment)]),
+  ) as unknown as Config
+  checkTogether(config)
+  return config
+}
+
+function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEnv): unknown {
+  const given = environment[variable.name]
+  const value = given === undefined || given === '' ? variable.default : given
+  if (value === undefined) return undefined
+  try {
+    return variable.parse(value)
+  } catch (cause) {
+    const expected = cause instanceof Error ? cause.message : String(cause)
+    throw new ConfigInvalidError(`${variable.name} must be ${expected}, not ${JSON.stringify(value)}`, { cause })
+  }
+}
+
+function checkTogether(config: Config): void {
+  for (const listen of [config.dataListen, config.adminListen]) {
+    if (!isLoopback(listen) && config.adminToken === undefined) {
+      throw new ConfigInvalidError(
+        `QIS_ADMIN_TOKEN must be set, since ${listen.host}:${listen.port} is reachable from other machines`,
+      )
+    }
+  }
+  if (config.embedder === 'transformers' && config.embedderModel === undefined) {
+    throw new ConfigInvalidError(
+      'QIS_EMBEDDER_MODEL must be set to a folder or a hub id, since QIS_EMBEDDER is transformers',
+    )
+  }
+}
+
+export function isLoopback({ host }: Address): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}

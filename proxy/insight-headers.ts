@@ -1,0 +1,84 @@
+/** The x-qis-* headers, both ways: what a client may say about a request, and what we tell about an answer. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { DOMAIN_PATTERN, STRATEGY_PATTERN } from '../router/outcome.ts'
+import type { Insight } from '../router/router.ts'
+
+export const HEADER_VERSION = '1'
+const PREFIX = 'x-qis-'
+const DEFAULT_DOMAIN = 'general'
+
+/** What the client said of its request; a header that makes no sense counts as not sent, since it must harm nothing. */
+export interface Hints {
+  domain: string
+  strategy: string | undefined
+  selfConfidence: number | undefined
+  debug: boolean
+  optOut: boolean
+}
+
+const domainPattern = new RegExp(DOMAIN_PATTERN)
+const strategyPattern = new RegExp(STRATEGY_PATTERN)
+
+export function readHints(headers: IncomingHttpHeaders): Hints {
+  const domain = single(headers[`${PREFIX}domain`])?.toLowerCase()
+  const strategy = single(headers[`${PREFIX}strategy`])?.toLowerCase()
+  return {
+    domain: domain !== undefined && domainPattern.test(domain) ? domain : DEFAULT_DOMAIN,
+    strategy: strategy !== undefined && strategyPattern.test(strategy) ? strategy : undefined,
+    selfConfidence: probability(single(headers[`${PREFIX}self-confidence`])),
+    debug: isYes(single(headers[`${PREFIX}debug`])),
+    optOut: isYes(single(headers[`${PREFIX}opt-out`])),
+  }
+}
+
+/** Takes every x-qis-* header away, ours or forged. */
+export function withoutInsight<T>(headers: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.toLowerCase().startsWith(PREFIX)))
+}
+
+export interface Told {
+  requestId: string
+  receipt?: string | undefined
+  insight?: Insight | undefined
+  debug: boolean
+}
+
+/** What we tell; the confidence only where there is evidence. Values are our own numbers and ids, never a peer's text. */
+export function insightHeaders({ requestId, receipt, insight, debug }: Told): Record<string, string> {
+  const headers: Record<string, string> = {
+    [`${PREFIX}version`]: HEADER_VERSION,
+    [`${PREFIX}request-id`]: requestId,
+  }
+  if (receipt !== undefined) headers[`${PREFIX}receipt`] = receipt
+  if (insight && insight.grade !== 'none') {
+    headers[`${PREFIX}confidence`] = insight.confidence.toFixed(2)
+    headers[`${PREFIX}adjustment`] = signed(insight.adjustment)
+    headers[`${PREFIX}evidence`] = insight.grade
+  }
+  if (insight && debug) {
+    headers[`${PREFIX}fingerprint`] = insight.code
+    headers[`${PREFIX}cell`] = insight.code.slice(0, 2)
+    headers[`${PREFIX}packets`] = String(insight.packets)
+    headers[`${PREFIX}peers`] = String(insight.peers)
+    headers[`${PREFIX}weight`] = insight.weight.toFixed(3)
+  }
+  return headers
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+function probability(text: string | undefined): number | undefined {
+  const value = Number(text)
+  return text !== undefined && text.trim() !== '' && value >= 0 && value <= 1 ? value : undefined
+}
+
+function isYes(text: string | undefined): boolean {
+  return text === '1' || text === 'true'
+}
+
+function signed(value: number): string {
+  const text = value.toFixed(2)
+  return value >= 0 ? `+${text.replace('-', '')}` : text
+}

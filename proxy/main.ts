@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+/** The process: reads the configuration, listens, answers signals, and leaves with an exit code that means something. */
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { createSidecar, type Sidecar } from './components.ts'
+import { type Address, type Config, describeVariables, readConfig } from './config.ts'
+import { createPracticeModel } from './practice/server.ts'
+import { findUpstream } from './upstream.ts'
+
+const USAGE = `qis-sidecar: a proxy in front of an OpenAI-compatible LLM server that learns from other deployments
+which kinds of question the model answers well. No question, answer or user leaves the machine.
+
+Usage: npm start, or node proxy/main.ts [--help]
+
+Settings, from the environment [default]:
+${describeVariables()}
+`
+
+/** Wrong settings or files, which a restart alone will not cure. */
+const EXIT_MISCONFIGURED = 2
+const MISCONFIGURED =
+  /^ERR_(CONFIG_INVALID|IDENTITY_INVALID|SPACE_INVALID|EMBEDDER_UNAVAILABLE|DATABASE_(CORRUPT|NEWER|LOCKED|FAILED))$/
+
+async function run(config: Config): Promise<void> {
+  const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
+  await using parts = new AsyncDisposableStack()
+  const stop = stopSignal()
+
+  let origin = config.upstream
+  if (origin === undefined) {
+    const found = await findUpstream()
+    if (found) {
+      logger.info(found, `found ${found.server} at ${found.origin}; set QIS_UPSTREAM to name another`)
+      origin = found.origin
+    } else {
+      origin = await parts.use(createPracticeModel({ logger })).listen()
+      logger.warn(
+        { origin },
+        'NO LLM SERVER FOUND: answers come from the built-in practice model, which is not an LLM; set QIS_UPSTREAM to the real one',
+      )
+    }
+  }
+
+  const sidecar = parts.use(await createSidecar(config, origin, logger))
+  await listen(sidecar.data, config.dataListen, 'QIS_DATA_LISTEN')
+  await listen(sidecar.admin, config.adminListen, 'QIS_ADMIN_LISTEN')
+  const { id, addresses, networkUp } = sidecar.router.status()
+  logger.info(
+    { data: urlOf(sidecar.data), admin: urlOf(sidecar.admin), upstream: origin, peerId: id, addresses, networkUp },
+    'ready: point your client at the data address',
+  )
+
+  await stop
+  logger.info('stopping: running answers may end')
+  await drain(sidecar, config.shutdownMs)
+}
+
+async function listen(app: FastifyInstance, { host, port }: Address, setting: string): Promise<void> {
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new CannotListenError(`cannot listen on ${host}:${port} (${code}); ${setting} names another address`, {
+      cause: error,
+    })
+  }
+}
+
+class CannotListenError extends Error {
+  override readonly name = 'CannotListenError'
+  readonly code = 'ERR_CANNOT_LISTEN'
+}
+
+function urlOf(app: FastifyInstance): string {
+  const address = app.server.address()
+  if (address === null || typeof address === 'string') return ''
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}
+
+/** Resolves at the first signal; a second one ends the process at once. */
+async function stopSignal(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  return promise
+}
+
+async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
+  sidecar.stopAccepting()
+  const late = setTimeout(() => sidecar.data.server.closeAllConnections(), deadlineMs)
+  try {
+    await sidecar.data.close()
+  } finally {
+    clearTimeout(late)
+  }
+}
+
+if (process.argv.includes('--help')) {
+  process.stdout.write(USAGE)
+} else {
+  try {
+    await run(readConfig())
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string }
+    const misconfigured = code !== undefined && (MISCONFIGURED.test(code) || code === 'ERR_CANNOT_LISTEN')
+    process.stderr.write(
+      misconfigured ? `qis-sidecar: ${message}\n` : `qis-sidecar: ${(error as Error)?.stack ?? error}\n`,
+    )
+    process.exitCode = misconfigured ? EXIT_MISCONFIGURED : 1
+  }
+}

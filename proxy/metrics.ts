@@ -1,0 +1,130 @@
+/** What Prometheus sees; every label has a bounded set of values. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { RouterObserver } from '../router/router.ts'
+import type { AdviceResult } from './advise.ts'
+
+export interface Metrics extends RouterObserver {
+  readonly registry: Registry
+  /** Time from the request's arrival until it was ready to be forwarded. */
+  adviceTaken(result: AdviceResult, seconds: number): void
+  /** `kind`: whether the path carries a question. */
+  responded(kind: 'query' | 'other', status: number, seconds: number): void
+  clientLeft(): void
+  feedbackTaken(rating: string, status: string): void
+  indexFailed(): void
+  /** Read at each scrape. */
+  watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
+}
+
+const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+const ANSWER_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300]
+
+export function createMetrics(): Metrics {
+  // A registry of our own: the global one is cleared by others.
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+
+  const requests = new Counter({
+    name: 'qis_requests_total',
+    help: 'Proxied requests by whether the path carries a question and by the class of the status',
+    labelNames: ['kind', 'status'],
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'qis_request_duration_seconds',
+    help: 'From the arrival of a proxied request until the last byte of its answer',
+    labelNames: ['kind'],
+    buckets: ANSWER_SECONDS,
+    registers,
+  })
+  const left = new Counter({ name: 'qis_clients_left_total', help: 'Clients that left before the end', registers })
+  const overhead = new Histogram({
+    name: 'qis_proxy_overhead_seconds',
+    help: 'From the arrival of a question until it could be forwarded: reading the body, embedding, look-up',
+    buckets: SECONDS,
+    registers,
+  })
+  const advice = new Counter({
+    name: 'qis_advice_total',
+    help: 'Questions by what came of asking for advice',
+    labelNames: ['result'],
+    registers,
+  })
+  const feedback = new Counter({
+    name: 'qis_feedback_total',
+    help: 'Feedback taken, by rating and by what became of it',
+    labelNames: ['rating', 'status'],
+    registers,
+  })
+  const received = new Counter({
+    name: 'qis_packets_received_total',
+    help: 'Packets from peers by result: accepted, or why not',
+    labelNames: ['result'],
+    registers,
+  })
+  const receivedBytes = new Counter({
+    name: 'qis_packet_received_bytes_total',
+    help: 'Bytes of packets from peers',
+    registers,
+  })
+  const sent = new Counter({
+    name: 'qis_packets_sent_total',
+    help: 'Attempts to send a packet, by whether any peer took it',
+    labelNames: ['result'],
+    registers,
+  })
+  const sentBytes = new Counter({
+    name: 'qis_packet_sent_bytes_total',
+    help: 'Bytes of packets that a peer took',
+    registers,
+  })
+  const withheld = new Counter({
+    name: 'qis_outcomes_withheld_total',
+    help: 'Outcomes that did not leave because too few reference texts are like their question',
+    registers,
+  })
+  const indexFailures = new Counter({
+    name: 'qis_answer_index_failures_total',
+    help: 'Failed writes of the answer index; receipts still work',
+    registers,
+  })
+
+  return {
+    registry,
+    adviceTaken(result, seconds) {
+      advice.inc({ result })
+      overhead.observe(seconds)
+    },
+    responded(kind, status, seconds) {
+      requests.inc({ kind, status: `${Math.floor(status / 100)}xx` })
+      duration.observe({ kind }, seconds)
+    },
+    clientLeft: () => left.inc(),
+    feedbackTaken: (rating, status) => feedback.inc({ rating, status }),
+    indexFailed: () => indexFailures.inc(),
+    packetReceived(result, bytes) {
+      received.inc({ result })
+      receivedBytes.inc(bytes)
+    },
+    packetSent(recipients, bytes) {
+      sent.inc({ result: recipients > 0 ? 'taken' : 'nobody' })
+      if (recipients > 0) sentBytes.inc(bytes)
+    },
+    outcomeWithheld: () => withheld.inc(),
+    watchSwarm(read) {
+      const gauge = (name: string, help: string, value: () => number) =>
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            this.set(value())
+          },
+        })
+      gauge('qis_peers', 'Peers connected to', () => read().peers)
+      gauge('qis_cells', 'Kinds of question this node has joined', () => read().cells)
+      gauge('qis_evidence', 'Live outcomes in memory, own and of peers', () => read().evidence)
+    },
+  }
+}

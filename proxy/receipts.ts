@@ -1,0 +1,80 @@
+/** Sealed tokens that carry all that feedback needs, so that any replica with the key can take it, restarts included. */
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import type { AnswerRecord } from './answer-index.ts'
+import { HttpError } from './errors.ts'
+
+export interface Receipts {
+  /** A token of about 300 URL-safe characters for what is known when the headers leave. */
+  seal(record: AnswerRecord): string
+  /** @throws {HttpError} receipt_invalid or receipt_expired */
+  open(token: string): AnswerRecord
+}
+
+/** version (1) · key salt (16) · nonce (12) · AES-256-GCM ciphertext · tag (16) */
+const VERSION = 1
+const SALT_BYTES = 16
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+const HEADER_BYTES = 1 + SALT_BYTES + NONCE_BYTES
+const MAX_TOKEN_CHARS = 2_048
+/** Subkeys of other processes, replicas or earlier runs. */
+const MAX_SUBKEYS = 64
+
+/**
+ * @param masterKey 32 secret bytes; each process seals under a subkey of its own (HKDF-SHA-256, RFC 5869, with the salt
+ *   in the token), so that random nonces stay far from their birthday bound however many replicas share the key
+ */
+export function createReceipts(masterKey: Buffer, { lifetimeS = 7 * 24 * 3600, clock = Date.now } = {}): Receipts {
+  const subkeys = new Map<string, Buffer>()
+  const subkey = (salt: Buffer): Buffer => {
+    const name = salt.toString('hex')
+    const known = subkeys.get(name)
+    if (known) return known
+    const [oldest] = subkeys.keys()
+    if (subkeys.size >= MAX_SUBKEYS && oldest !== undefined) subkeys.delete(oldest)
+    const key = Buffer.from(hkdfSync('sha256', masterKey, salt, 'qis/1 receipt', 32))
+    subkeys.set(name, key)
+    return key
+  }
+  const ownSalt = randomBytes(SALT_BYTES)
+  const ownKey = subkey(ownSalt)
+
+  return {
+    seal(record) {
+      const nonce = randomBytes(NONCE_BYTES)
+      const header = Buffer.concat([Buffer.of(VERSION), ownSalt, nonce])
+      const cipher = createCipheriv('aes-256-gcm', ownKey, nonce).setAAD(header)
+      return Buffer.concat([
+        header,
+        cipher.update(JSON.stringify(record), 'utf8'),
+        cipher.final(),
+        cipher.getAuthTag(),
+      ]).toString('base64url')
+    },
+    open(token) {
+      const record = unseal(token)
+      if (record.time + lifetimeS < clock() / 1000) {
+        throw new HttpError('receipt_expired', 'this receipt has expired', { field: 'receipt' })
+      }
+      return record
+    },
+  }
+
+  function unseal(token: string): AnswerRecord {
+    const invalid = (cause?: unknown) =>
+      new HttpError('receipt_invalid', 'this is not a receipt of this deployment', { field: 'receipt', cause })
+    const bytes = token.length <= MAX_TOKEN_CHARS ? Buffer.from(token, 'base64url') : Buffer.alloc(0)
+    if (bytes.length <= HEADER_BYTES + TAG_BYTES || bytes[0] !== VERSION) throw invalid()
+    const header = bytes.subarray(0, HEADER_BYTES)
+    const nonce = header.subarray(1 + SALT_BYTES)
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', subkey(header.subarray(1, 1 + SALT_BYTES)), nonce)
+        .setAAD(header)
+        .setAuthTag(bytes.subarray(-TAG_BYTES))
+      const text = decipher.update(bytes.subarray(HEADER_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
+      return JSON.parse(text) as AnswerRecord
+    } catch (cause) {
+      throw invalid(cause)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/** The in-memory index that advice reads: live outcomes of this site and of peers, by cell, with running averages. */
+import type { DecodedCode } from './fingerprint.ts'
+import { modelFamily } from './model-variant.ts'
+import type { Outcome } from './outcome.ts'
+
+/** Author of this site's own outcomes. */
+export const SELF = ''
+
+export interface Evidence extends Outcome {
+  /** Peer id of the signer, or SELF. */
+  author: string
+  /** Unix seconds. */
+  expires: number
+  decoded: DecodedCode
+  family: string
+}
+
+/** Sum and count of signals. */
+export interface Tally {
+  n: number
+  sum: number
+}
+
+export interface EvidenceIndex {
+  readonly size: number
+  /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
+  put(entry: Omit<Evidence, 'decoded' | 'family'>): boolean
+  /** The live evidence of one cell. */
+  cell(cell: number): Iterable<Evidence>
+  /** Signals about a model, in one domain or in all, said by this site alone or by everyone. */
+  tally(model: string, domain: string | undefined, ownOnly: boolean): Tally
+  /** Drops what has expired. */
+  sweep(now: number): void
+}
+
+const NOTHING: Tally = { n: 0, sum: 0 }
+
+/** @param maxEntries the oldest entries make room beyond this */
+export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
+  /** Oldest arrival first; a replaced entry moves to the end. */
+  const byId = new Map<string, Evidence>()
+  const byCell = new Map<number, Map<string, Evidence>>()
+  const tallies = new Map<string, Tally>()
+
+  const count = (entry: Evidence, direction: 1 | -1) => {
+    if (entry.withdrawn) return
+    for (const owner of entry.author === SELF ? ['all', 'own'] : ['all']) {
+      for (const key of [tallyKey(owner, entry.model), tallyKey(owner, entry.model, entry.domain)]) {
+        const tally = tallies.get(key) ?? { n: 0, sum: 0 }
+        tally.n += direction
+        tally.sum += direction * entry.signal
+        if (tally.n > 0) tallies.set(key, tally)
+        else tallies.delete(key)
+      }
+    }
+  }
+  const remove = (id: string, entry: Evidence) => {
+    byId.delete(id)
+    const cell = byCell.get(entry.decoded.cell)
+    cell?.delete(id)
+    if (cell?.size === 0) byCell.delete(entry.decoded.cell)
+    count(entry, -1)
+  }
+
+  return {
+    get size() {
+      return byId.size
+    },
+    put(said) {
+      const id = `${said.author}/${said.answer}`
+      const held = byId.get(id)
+      if (held && held.revision >= said.revision) return false
+      if (held) remove(id, held)
+      // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
+      const entry: Evidence = { ...said, decoded: decode(said.code), family: modelFamily(said.model) }
+      byId.set(id, entry)
+      const cell = byCell.get(entry.decoded.cell) ?? new Map<string, Evidence>()
+      byCell.set(entry.decoded.cell, cell.set(id, entry))
+      count(entry, 1)
+      if (byId.size > maxEntries) {
+        const [oldest] = byId
+        if (oldest) remove(...oldest)
+      }
+      return true
+    },
+    cell: cell => byCell.get(cell)?.values() ?? [],
+    tally: (model, domain, ownOnly) => tallies.get(tallyKey(ownOnly ? 'own' : 'all', model, domain)) ?? NOTHING,
+    sweep(now) {
+      for (const [id, entry] of byId) if (entry.expires <= now) remove(id, entry)
+    },
+  }
+}
+
+/** Neither models nor domains contain a slash. */
+function tallyKey(owner: string, model: string, domain?: string): string {
+  return `${owner}/${model}/${domain ?? ''}`
+}

@@ -1,0 +1,66 @@
+/** The contract between the router and whatever carries packets to peers; it moves bytes and knows nothing of them. */
+import type { RoutingKey } from '../keyspace.ts'
+
+/** The longest run of bytes that is carried as one packet. */
+export const MAX_FRAME_BYTES = 576
+
+/** The network cannot listen or does not understand an address; the message names both. */
+export class NetworkStartError extends Error {
+  override readonly name = 'NetworkStartError'
+  readonly code = 'ERR_NETWORK_START'
+}
+
+/** Bytes that no peer would take: none at all, or more than `MAX_FRAME_BYTES`. */
+export class NetworkFrameError extends Error {
+  override readonly name = 'NetworkFrameError'
+  readonly code = 'ERR_NETWORK_FRAME'
+}
+
+/**
+ * What the router thinks of bytes that a peer sent: `accept` them (and pass them on), `ignore` them (known already, or
+ * not now), or `reject` them (and think less of whoever sent them).
+ */
+export type Verdict = 'accept' | 'ignore' | 'reject'
+
+/** What the network asks of the router. Neither may throw, and both may be called before `start` has resolved. */
+export interface NetworkHandlers {
+  /** Judges and keeps one packet that arrived for `key`. */
+  receive(key: RoutingKey, bytes: Uint8Array): Promise<Verdict>
+  /** The live packets held for `key`, newest first, for a peer that has just joined; at most `limit` after `offset`. */
+  list(key: RoutingKey, page: { offset: number; limit: number }): Promise<Uint8Array[]>
+}
+
+export interface NetworkStatus {
+  /** How this node is known to others. */
+  id: string
+  /** Where others can dial it. */
+  addresses: string[]
+  /** Ids of the peers it is connected to. */
+  peers: string[]
+  /** How many keys it has joined. */
+  keys: number
+}
+
+export interface Network extends AsyncDisposable {
+  /**
+   * Begins to listen and to look for peers. Rejects with `ERR_NETWORK_START` when it cannot listen; the caller decides
+   * to go on without. Disposing stops it for good.
+   */
+  start(handlers: NetworkHandlers): Promise<void>
+  /** Says that this node wants packets for `key`: subscribes at once; announces and backfills in the background. */
+  join(key: RoutingKey): void
+  /** Takes `join` back. */
+  leave(key: RoutingKey): void
+  /**
+   * Hands a packet to the peers that joined `key`, looking for them first when none is known. Resolves to how many
+   * peers it was handed to, 0 when alone; being alone is no error. A sender need not have joined. Rejects with
+   * `ERR_NETWORK_FRAME` for bytes that cannot be a packet.
+   */
+  publish(key: RoutingKey, bytes: Uint8Array, options?: { signal?: AbortSignal }): Promise<number>
+  /**
+   * Asks a few holders of `key` for their live packets and gives each to `receive`. Resolves to how many arrived; an
+   * unreachable holder is passed over.
+   */
+  backfill(key: RoutingKey, options?: { signal?: AbortSignal }): Promise<number>
+  status(): NetworkStatus
+}

@@ -1,0 +1,173 @@
+/** The router's memory in SQLite. */
+import type { RoutingKey } from '../keyspace.ts'
+import type { Outcome } from '../outcome.ts'
+import { decodePayload, encodePayload, expiresAt, readKeptPacket } from '../packet.ts'
+import type { Database, Schema, SqlRow, SqlValue, Statement } from './database.ts'
+import type { OutboxEntry, Store, StoredPacket } from './store.ts'
+
+export const routerSchema: Schema = {
+  part: 'router',
+  migrations: [
+    `CREATE TABLE outcomes (
+       answer TEXT PRIMARY KEY, outcome TEXT NOT NULL, time INTEGER NOT NULL, expires INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX outcomes_by_expiry ON outcomes (expires);
+     CREATE TABLE packets (
+       author TEXT NOT NULL, answer TEXT NOT NULL, revision INTEGER NOT NULL, key TEXT NOT NULL,
+       time INTEGER NOT NULL, expires INTEGER NOT NULL, bytes BLOB NOT NULL,
+       PRIMARY KEY (author, answer)
+     ) STRICT;
+     CREATE INDEX packets_by_key ON packets (key, time);
+     CREATE INDEX packets_by_expiry ON packets (expires);
+     CREATE TABLE outbox (
+       answer TEXT PRIMARY KEY, key TEXT NOT NULL, payload TEXT NOT NULL, due INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX outbox_by_due ON outbox (due);
+     CREATE TABLE ledger (
+       seq INTEGER PRIMARY KEY, answer TEXT NOT NULL, revision INTEGER NOT NULL, key TEXT NOT NULL,
+       bytes BLOB NOT NULL, left_at INTEGER NOT NULL, recipients INTEGER NOT NULL,
+       UNIQUE (answer, revision)
+     ) STRICT;`,
+  ],
+}
+
+export function createSqliteStore(database: Database): Store {
+  return {
+    async outcome(answer) {
+      const [row] = await database.all('SELECT outcome FROM outcomes WHERE answer = ?', [answer])
+      return row && readOutcome(row)
+    },
+    async putOutcome(outcome, expires, departure) {
+      await database.write([
+        {
+          sql: 'INSERT OR REPLACE INTO outcomes (answer, outcome, time, expires) VALUES (?, ?, ?, ?)',
+          params: [outcome.answer, JSON.stringify(outcome), outcome.time, expires],
+        },
+        departure ? intoOutbox(departure) : outOfOutbox(outcome.answer),
+      ])
+    },
+    async outcomes(now, limit) {
+      const rows = await database.all(
+        'SELECT outcome FROM outcomes WHERE expires > ? ORDER BY time DESC, rowid DESC LIMIT ?',
+        [now, limit],
+      )
+      return rows.reverse().map(readOutcome)
+    },
+    async putPacket(stored) {
+      const [changed] = await database.write([intoPackets(stored)])
+      return changed === 1
+    },
+    async packets(now, limit) {
+      const rows = await database.all(
+        'SELECT author, key, bytes FROM packets WHERE expires > ? ORDER BY time DESC, rowid DESC LIMIT ?',
+        [now, limit],
+      )
+      return rows.reverse().map(readPacket)
+    },
+    async packetBytes(key, now, { offset, limit }) {
+      const rows = await database.all(
+        'SELECT bytes FROM packets WHERE key = ? AND expires > ? ORDER BY time DESC, rowid DESC LIMIT ? OFFSET ?',
+        [key, now, limit, offset],
+      )
+      return rows.map(row => blob(row.bytes))
+    },
+    async due(now, limit) {
+      const rows = await database.all('SELECT key, payload, due FROM outbox WHERE due <= ? ORDER BY due LIMIT ?', [
+        now,
+        limit,
+      ])
+      return rows.map(row => ({
+        key: String(row.key) as RoutingKey,
+        packet: decodePayload(String(row.payload)),
+        dueAt: Number(row.due),
+      }))
+    },
+    async hasLeft(answer) {
+      return (await database.all('SELECT 1 FROM ledger WHERE answer = ? LIMIT 1', [answer])).length > 0
+    },
+    async cancelDeparture(answer) {
+      await database.write([outOfOutbox(answer)])
+    },
+    async departed(stored, leftAt) {
+      await database.write([
+        intoPackets(stored),
+        {
+          sql: 'INSERT OR IGNORE INTO ledger (answer, revision, key, bytes, left_at, recipients) VALUES (?, ?, ?, ?, ?, 0)',
+          params: [stored.packet.answer, stored.packet.revision, stored.key, stored.bytes, leftAt],
+        },
+      ])
+    },
+    async delivered({ packet }, recipients, retryAt) {
+      // A change of mind while the packet was under way has put a later revision into the outbox: that one stays.
+      const sameRevision = "answer = ? AND json_extract(payload, '$.rv') = ?"
+      const which: SqlValue[] = [packet.answer, packet.revision]
+      await database.write([
+        {
+          sql: 'UPDATE ledger SET recipients = recipients + ? WHERE answer = ? AND revision = ?',
+          params: [recipients, ...which],
+        },
+        recipients > 0
+          ? { sql: `DELETE FROM outbox WHERE ${sameRevision}`, params: which }
+          : { sql: `UPDATE outbox SET due = ? WHERE ${sameRevision}`, params: [retryAt, ...which] },
+      ])
+    },
+    async ledger({ offset, limit }) {
+      const rows = await database.all(
+        'SELECT key, bytes, left_at, recipients FROM ledger ORDER BY seq DESC LIMIT ? OFFSET ?',
+        [limit, offset],
+      )
+      return rows.map(row => ({
+        key: String(row.key) as RoutingKey,
+        bytes: blob(row.bytes),
+        leftAt: Number(row.left_at),
+        recipients: Number(row.recipients),
+      }))
+    },
+    async sweep(now) {
+      await database.write([
+        { sql: 'DELETE FROM outcomes WHERE expires <= ?', params: [now] },
+        { sql: 'DELETE FROM packets WHERE expires <= ?', params: [now] },
+        {
+          sql: "DELETE FROM outbox WHERE json_extract(payload, '$.ts') + 3600 * json_extract(payload, '$.ttl') <= ?",
+          params: [now],
+        },
+      ])
+    },
+  }
+}
+
+function intoOutbox({ key, packet, dueAt }: OutboxEntry): Statement {
+  return {
+    sql: 'INSERT OR REPLACE INTO outbox (answer, key, payload, due) VALUES (?, ?, ?, ?)',
+    params: [packet.answer, key, encodePayload(packet), dueAt],
+  }
+}
+
+function outOfOutbox(answer: string): Statement {
+  return { sql: 'DELETE FROM outbox WHERE answer = ?', params: [answer] }
+}
+
+function intoPackets({ key, author, packet, bytes }: StoredPacket): Statement {
+  return {
+    sql: `INSERT INTO packets (author, answer, revision, key, time, expires, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (author, answer) DO UPDATE SET
+            revision = excluded.revision, key = excluded.key, time = excluded.time,
+            expires = excluded.expires, bytes = excluded.bytes
+          WHERE excluded.revision > packets.revision`,
+    params: [author, packet.answer, packet.revision, key, packet.time, expiresAt(packet), bytes],
+  }
+}
+
+function readOutcome(row: SqlRow): Outcome {
+  return JSON.parse(String(row.outcome)) as Outcome
+}
+
+function readPacket(row: SqlRow): StoredPacket {
+  const bytes = blob(row.bytes)
+  return { key: String(row.key) as RoutingKey, bytes, ...readKeptPacket(bytes) }
+}
+
+function blob(value: SqlValue | undefined): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new TypeError('expected a blob')
+  return value
+}

@@ -1,0 +1,62 @@
+/** The contract of what the router remembers across restarts: own outcomes, peers' packets, packets yet to leave. */
+import type { RoutingKey } from '../keyspace.ts'
+import type { Outcome } from '../outcome.ts'
+import type { Packet } from '../packet.ts'
+
+/** A packet as it came over the network (or went out), with its exact bytes. */
+export interface StoredPacket {
+  key: RoutingKey
+  author: string
+  packet: Packet
+  bytes: Uint8Array
+}
+
+/** A packet that is to leave at `dueAt`; not yet signed, so that until then a change of mind costs nothing. */
+export interface OutboxEntry {
+  key: RoutingKey
+  packet: Packet
+  /** Unix seconds. */
+  dueAt: number
+}
+
+/** One line of the egress ledger: exact bytes that left, when, and to where. */
+export interface LedgerEntry {
+  key: RoutingKey
+  bytes: Uint8Array
+  /** Unix seconds. */
+  leftAt: number
+  /** How many peers it was handed to when it left; more may have asked for it since. */
+  recipients: number
+}
+
+/** Every write resolves once it is durable against a crash of this process, and rejects with a DatabaseError. */
+export interface Store {
+  outcome(answer: string): Promise<Outcome | undefined>
+  /** Keeps an outcome of this site, replacing what was held for the same answer, together with its way out, if any. */
+  putOutcome(outcome: Outcome, expiresAt: number, departure?: OutboxEntry): Promise<void>
+  /** This site's unexpired outcomes, oldest first, at most `limit` (the newest). */
+  outcomes(now: number, limit: number): Promise<Outcome[]>
+
+  /** Keeps a packet, one for each (author, answer). False when that revision or a later one is held already. */
+  putPacket(stored: StoredPacket): Promise<boolean>
+  /** Unexpired packets, oldest first, at most `limit` (the newest). */
+  packets(now: number, limit: number): Promise<StoredPacket[]>
+  /** Bytes of unexpired packets of one key, newest first. */
+  packetBytes(key: RoutingKey, now: number, page: { offset: number; limit: number }): Promise<Uint8Array[]>
+
+  /** Entries due by `now`, oldest first. */
+  due(now: number, limit: number): Promise<OutboxEntry[]>
+  /** True when a packet about this answer has left before. */
+  hasLeft(answer: string): Promise<boolean>
+  /** Takes an entry out of the outbox without sending it. */
+  cancelDeparture(answer: string): Promise<void>
+  /** Records that `bytes` are about to leave, and keeps them for peers that ask later. */
+  departed(stored: StoredPacket, leftAt: number): Promise<void>
+  /** Records to how many peers a departed packet was handed; above 0 it leaves the outbox, else it is due again. */
+  delivered(stored: StoredPacket, recipients: number, retryAt: number): Promise<void>
+  /** What has left, newest first. */
+  ledger(page: { offset: number; limit: number }): Promise<LedgerEntry[]>
+
+  /** Deletes what has expired. */
+  sweep(now: number): Promise<void>
+}

@@ -1,0 +1,142 @@
+/** What is known about a question: a kernel mean over nearby outcomes, around the model's base rate. Pure. */
+import { type Evidence, type EvidenceIndex, SELF, type Tally } from '../evidence.ts'
+import { modelFamily } from '../model-variant.ts'
+import type { Observer } from '../outcome.ts'
+import { adjustmentBound, capped, type Voice } from './trust.ts'
+
+export interface Neighbour {
+  evidence: Evidence
+  /** Cosine between the question and the evidence's code, −1..1. */
+  similarity: number
+}
+
+export interface EstimateQuery {
+  model: string
+  domain: string
+  /** What is expected of the answer before any outcome is seen, 0..1. */
+  prior: number
+  /** Unix seconds. */
+  now: number
+}
+
+export const grades = ['none', 'low', 'moderate', 'high'] as const
+export type Grade = (typeof grades)[number]
+
+export interface Estimate {
+  /** Expected outcome, 0..1: this site's own estimate plus the adjustment. */
+  confidence: number
+  /** What the network changed, −0.3..0.3. */
+  adjustment: number
+  grade: Grade
+  /** Effective number of nearby outcomes, own and capped foreign ones. */
+  weight: number
+  /** Nearby packets of peers, and how many peers they are from. */
+  packets: number
+  peers: number
+}
+
+/** Kernel width and the weight of the base rate, from design §8 (fitted on the outcome tables of §10). */
+const TAU = 0.1
+const K0 = 0.05
+/** Below this similarity an outcome weighs less than e⁻⁶ and is passed over. */
+const MIN_SIMILARITY = 0.4
+/** Pseudo-counts that shrink a model's mean to the prior, and its mean in a domain to its mean. */
+const PRIOR_COUNT = 2
+const DOMAIN_COUNT = 4
+const HALF_LIFE_S = 7 * 24 * 3600
+const OBSERVER_WEIGHT: Record<Observer, number> = { h: 1, e: 0.8, i: 0.3 }
+const SAME_FAMILY = 0.5
+const OTHER_MODEL = 0.25
+const OTHER_DOMAIN = 0.5
+
+/**
+ * `base + Σ wᵢ(yᵢ − baseᵢ) / (Σ wᵢ + k₀)`, once over this site's outcomes alone and once over everyone's; the network's
+ * say is the difference, bounded by what local outcomes have earned it (Nadaraya–Watson on residuals, design §8).
+ */
+export function estimate(neighbours: Iterable<Neighbour>, query: EstimateQuery, index: EvidenceIndex): Estimate {
+  const family = modelFamily(query.model)
+  const bases = new Map<string, number>()
+  const baseOf = (model: string, domain: string, ownOnly: boolean): number => {
+    const key = `${model}/${domain}/${ownOnly}`
+    let base = bases.get(key)
+    if (base === undefined) {
+      base = shrink(
+        index.tally(model, domain, ownOnly),
+        shrink(index.tally(model, undefined, ownOnly), query.prior, PRIOR_COUNT),
+        DOMAIN_COUNT,
+      )
+      bases.set(key, base)
+    }
+    return base
+  }
+
+  const own: Voice = { weight: 0, residual: 0 }
+  const ownAmongAll: Voice = { weight: 0, residual: 0 }
+  const peers = new Map<string, Voice>()
+  let packets = 0
+  for (const { evidence, similarity } of neighbours) {
+    const weight = weightOf(evidence, similarity, query, family)
+    if (weight === 0) continue
+    const residual = (ownOnly: boolean) => weight * (evidence.signal - baseOf(evidence.model, evidence.domain, ownOnly))
+    if (evidence.author === SELF) {
+      add(own, weight, residual(true))
+      add(ownAmongAll, weight, residual(false))
+    } else {
+      const voice = peers.get(evidence.author) ?? { weight: 0, residual: 0 }
+      peers.set(evidence.author, add(voice, weight, residual(false)))
+      packets++
+    }
+  }
+  const all = { ...ownAmongAll }
+  for (const voice of peers.values()) {
+    const { weight, residual } = capped(voice)
+    add(all, weight, residual)
+  }
+
+  const local = clamp(baseOf(query.model, query.domain, true) + mean(own), 0, 1)
+  const pooled = clamp(baseOf(query.model, query.domain, false) + mean(all), 0, 1)
+  const bound = adjustmentBound(index.tally(query.model, undefined, true).n)
+  const confidence = clamp(local + clamp(pooled - local, -bound, bound), 0, 1)
+  return {
+    confidence,
+    adjustment: confidence - local,
+    grade: gradeOf(all.weight),
+    weight: all.weight,
+    packets,
+    peers: peers.size,
+  }
+}
+
+function weightOf(evidence: Evidence, similarity: number, query: EstimateQuery, family: string): number {
+  // A refined prompt or re-ranked sources say nothing about the plain question.
+  if (similarity < MIN_SIMILARITY || evidence.withdrawn || evidence.intervention === 2) return 0
+  if (evidence.expires <= query.now) return 0
+  const recency = 2 ** (-Math.max(0, query.now - evidence.time) / HALF_LIFE_S)
+  const model = evidence.model === query.model ? 1 : evidence.family === family ? SAME_FAMILY : OTHER_MODEL
+  const domain = evidence.domain === query.domain ? 1 : OTHER_DOMAIN
+  return Math.exp((similarity - 1) / TAU) * recency * model * domain * OBSERVER_WEIGHT[evidence.observer]
+}
+
+function gradeOf(weight: number): Grade {
+  if (weight < 0.05) return 'none'
+  if (weight < 1) return 'low'
+  return weight < 4 ? 'moderate' : 'high'
+}
+
+function shrink({ n, sum }: Tally, towards: number, count: number): number {
+  return (sum + count * towards) / (n + count)
+}
+
+function mean({ weight, residual }: Voice): number {
+  return residual / (weight + K0)
+}
+
+function add(voice: Voice, weight: number, residual: number): Voice {
+  voice.weight += weight
+  voice.residual += residual
+  return voice
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(high, Math.max(low, value))
+}
