@@ -83,6 +83,9 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   })
   // Bodies are the upstream's: none is parsed unless one of our own routes says so.
   app.removeAllContentTypeParsers()
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  }
   app.decorateRequest('exchange', null)
   answerErrorsWith(app)
   void app.register(feedbackRoutes(components.feedback, { token: options.token }))
@@ -108,7 +111,9 @@ function passThrough(components: AppComponents, options: AppOptions) {
       metrics.responded(query ? 'query' : 'other', reply.raw.statusCode, (performance.now() - startedAt) / 1000)
     })
     if (!query || !(request.body instanceof Readable)) return
-    const { bytes, replay } = await readBody(request.body, options.adviceBodyBytes)
+    const { bytes, replay } = await readBody(request.body, options.adviceBodyBytes).catch(cause => {
+      throw new HttpError('bad_request', 'the request body ended early', { cause })
+    })
     request.body = replay
     const readable = request.headers['content-encoding'] === undefined ? bytes : undefined
     exchange.advice = await adviser.advise(request.raw.url ?? '', request.headers, readable, gone.signal)
@@ -152,6 +157,8 @@ function passThrough(components: AppComponents, options: AppOptions) {
     const type = reply.getHeader('content-type')
     const encoding = reply.getHeader('content-encoding')
     void reply.send(stream)
+    // The first token may be a minute away; clients and balancers want to know now that the request was taken.
+    if ('flushHeaders' in reply.raw) reply.raw.flushHeaders()
     if (!record) return
     answers.note(record)
     observeResponse(stream, { type: String(type ?? ''), encoded: encoding !== undefined }, seen => {
@@ -160,9 +167,6 @@ function passThrough(components: AppComponents, options: AppOptions) {
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    for (const method of METHODS) {
-      if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-    }
     await app.register(httpProxy, {
       upstream: options.origin,
       // Typed as undici's own class, though all that is called is `request`.

@@ -1,8 +1,9 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
 import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { createCachedEmbedder } from '../embeddings/cached.ts'
 import type { Embedder } from '../embeddings/embedder.ts'
@@ -47,8 +48,8 @@ export async function createSidecar(config: Config, origin: string, logger: Fast
 
   const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
   const receiptKey = await loadReceiptKey(join(config.dataDir, 'receipt.key'))
-  const embedder = parts.use(await createEmbedder(config))
-  const space = await loadSpace(config.space ?? shippedSpace(embedder.space))
+  const space = await loadSpace(spaceFolder(config))
+  const embedder = parts.use(await createEmbedder(config, space))
   checkFit(embedder, space)
   const database = parts.use(
     await openDatabase({ file: join(config.dataDir, 'qis.db'), schemas: [routerSchema, answerSchema, feedbackSchema] }),
@@ -129,20 +130,30 @@ export async function createSidecar(config: Config, origin: string, logger: Fast
   }
 }
 
-async function createEmbedder({ embedder, embedderModel }: Config): Promise<Embedder> {
+const SPACES = join(import.meta.dirname, '../embeddings/spaces')
+const BUILT_IN_SPACE = 'lexical-1'
+
+function spaceFolder({ space, embedder, embedderModel }: Config): string {
+  const byModel = embedder === 'transformers' && embedderModel ? basename(embedderModel).toLowerCase() : BUILT_IN_SPACE
+  const name = space ?? byModel
+  const folder = [join(SPACES, name), resolve(name)].find(existsSync)
+  if (folder !== undefined) return folder
+  const shipped = readdirSync(SPACES, { withFileTypes: true }).filter(entry => entry.isDirectory())
+  throw new ConfigInvalidError(
+    `there is no space ${name}; QIS_SPACE names a folder, or one of ${shipped.map(({ name }) => name).join(', ')}`,
+  )
+}
+
+async function createEmbedder({ embedder, embedderModel }: Config, space: Space): Promise<Embedder> {
   return embedder === 'transformers' && embedderModel !== undefined
-    ? createCachedEmbedder(await createTransformersEmbedder({ model: embedderModel }))
+    ? createCachedEmbedder(await createTransformersEmbedder({ model: embedderModel, space: space.name }))
     : createStaticEmbedder()
 }
 
-function shippedSpace(name: string): string {
-  return join(import.meta.dirname, '../embeddings/spaces', name)
-}
-
 function checkFit(embedder: Embedder, space: Space): void {
-  if (embedder.dimensions !== space.inputDimensions) {
+  if (embedder.space !== space.name || embedder.dimensions !== space.inputDimensions) {
     throw new ConfigInvalidError(
-      `the space ${space.name} is for vectors of ${space.inputDimensions} dimensions, the embedder makes ${embedder.dimensions}; set QIS_SPACE to the space that belongs to the model`,
+      `QIS_SPACE must be the space that belongs to the embedder: ${space.name} is for vectors of ${space.inputDimensions} dimensions, the embedder makes ${embedder.space} vectors of ${embedder.dimensions}`,
     )
   }
 }

@@ -27,7 +27,7 @@ export interface Config {
   bootstrap: string[]
   embedder: 'static' | 'transformers'
   embedderModel: string | undefined
-  /** Folder of the space, undefined for the one shipped with the embedder. */
+  /** A shipped space by name, or a folder; undefined for the one named like the embedder's model. */
   space: string | undefined
   adviceDeadlineMs: number
   adviceBodyBytes: number
@@ -137,8 +137,8 @@ const variables = {
   embedderModel: { name: 'QIS_EMBEDDER_MODEL', help: 'transformers: a local folder or a hub id', parse: text },
   space: {
     name: 'QIS_SPACE',
-    help: 'folder of the space; by default the one shipped with the embedder',
-    parse: path => resolve(path),
+    help: 'a shipped space by name, or a folder; by default the one named like the model',
+    parse: text,
   },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',
@@ -208,10 +208,16 @@ export function describeVariables(): string {
     .join('\n')
 }
 
-/** @throws {ConfigInvalidError} naming the variable; an unknown QIS_ variable is an error too, since it is a typo */
+/**
+ * Variables that look like ours and are not: typing errors, most likely. They only deserve a warning, since Kubernetes
+ * puts the address of a service named qis-… into just such names.
+ */
+export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): string[] {
+  return Object.keys(environment).filter(name => name.startsWith('QIS_') && !environmentVariables.includes(name))
+}
+
+/** @throws {ConfigInvalidError} naming the variable and what it must be */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const unknown = Object.keys(environment).find(name => name.startsWith('QIS_') && !environmentVariables.includes(name))
-  if (unknown) throw new ConfigInvalidError(`${unknown} is not a setting; --help lists them`)
   const config = Object.fromEntries(
     Object.entries(variables).map(([key, variable]) => [key, readVariable(variable, environment)]),
   ) as unknown as Config

@@ -3,7 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { createSidecar, type Sidecar } from './components.ts'
-import { type Address, type Config, describeVariables, readConfig } from './config.ts'
+import { type Address, type Config, describeVariables, readConfig, unknownVariables } from './config.ts'
 import { createPracticeModel } from './practice/server.ts'
 import { findUpstream } from './upstream.ts'
 
@@ -25,6 +25,8 @@ async function run(config: Config): Promise<void> {
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
   const stop = stopSignal()
+  const unknown = unknownVariables()
+  if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 
   let origin = config.upstream
   if (origin === undefined) {

@@ -42,6 +42,13 @@ export function createInterest(options: InterestOptions = {}): Interest {
     touch(key, mass, now) {
       const total = massOf(key, now) + mass
       masses.set(key, { mass: total, at: now })
+      if (masses.size > maxTracked) {
+        const forgotten = lightest(
+          [...masses.keys()].filter(tracked => !joined.has(tracked) && tracked !== key),
+          now,
+        )
+        if (forgotten) masses.delete(forgotten[0])
+      }
       if (joined.has(key)) return { joined: true }
       if (joined.size < maxJoined) {
         joined.add(key)
@@ -52,13 +59,6 @@ export function createInterest(options: InterestOptions = {}): Interest {
         joined.delete(weakest[0])
         joined.add(key)
         return { join: key, leave: weakest[0], joined: true }
-      }
-      if (masses.size > maxTracked) {
-        const forgotten = lightest(
-          [...masses.keys()].filter(tracked => !joined.has(tracked) && tracked !== key),
-          now,
-        )
-        if (forgotten) masses.delete(forgotten[0])
       }
       return { joined: false }
     },

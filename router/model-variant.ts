@@ -16,16 +16,26 @@ const QUANTISATION =
 
 /**
  * `meta-llama/Llama-3.1-8B-Instruct-AWQ` → `llama-3.1-8b-instruct`: base name, lower case, quantisation suffixes off.
- * Above 24 bytes: the first 19, `~`, and 4 hex digits of the SHA-256 of the whole.
+ * Above 24 bytes: the first 19, `~`, and 4 hex digits of the SHA-256 of the whole. A variant's variant is itself.
  *
  * @param aliases from a cleaned name to the name meant, for sites that rename their models
  */
 export function modelVariant(name: string, aliases: ReadonlyMap<string, string> = new Map()): string {
-  let variant = name
-    .normalize('NFC')
-    .slice(name.lastIndexOf('/') + 1)
+  const cleaned = clean(name)
+  const alias = aliases.get(cleaned)
+  const variant = alias === undefined ? cleaned : clean(alias)
+  if (variant === '') return UNKNOWN_MODEL
+  if (variant.length <= MAX_BYTES) return variant
+  const digest = createHash('sha256').update(variant).digest('hex')
+  return `${variant.slice(0, KEPT_BYTES)}~${digest.slice(0, MAX_BYTES - KEPT_BYTES - 1)}`
+}
+
+function clean(name: string): string {
+  const composed = name.normalize('NFC')
+  let variant = composed
+    .slice(composed.lastIndexOf('/') + 1)
     .toLowerCase()
-    .replace(/[^a-z0-9._:+-]/g, '-')
+    .replace(/[^a-z0-9._:+~-]/g, '-')
   for (
     let shorter = variant.replace(QUANTISATION, '');
     shorter !== variant;
@@ -33,11 +43,7 @@ export function modelVariant(name: string, aliases: ReadonlyMap<string, string> 
   ) {
     variant = shorter
   }
-  variant = aliases.get(variant) ?? variant
-  if (variant === '') return UNKNOWN_MODEL
-  if (variant.length <= MAX_BYTES) return variant
-  const digest = createHash('sha256').update(variant).digest('hex')
-  return `${variant.slice(0, KEPT_BYTES)}~${digest.slice(0, MAX_BYTES - KEPT_BYTES - 1)}`
+  return variant
 }
 
 /** `llama-3.1-8b-instruct` → `llama`: the leading letters, which is what makers keep across sizes and versions. */

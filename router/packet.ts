@@ -168,10 +168,19 @@ export async function openPacket(bytes: Uint8Array, screen?: (packet: Packet) =>
   const envelope = readEnvelope(bytes)
   const packet = decodePayload(readUtf8(envelope.payload))
   screen?.(packet)
-  if (!(await envelope.validate(SIGNATURE_DOMAIN))) {
+  if (!(await isSigned(envelope))) {
     throw new PacketInvalidError('bad_signature', 'the signature does not belong to this payload')
   }
   return { packet, author: envelope.publicKey.toString() }
+}
+
+async function isSigned(envelope: RecordEnvelope): Promise<boolean> {
+  try {
+    return await envelope.validate(SIGNATURE_DOMAIN)
+  } catch (cause) {
+    // Thrown for a signature that is not 64 bytes long.
+    throw new PacketInvalidError('bad_signature', 'the signature cannot be checked', { cause })
+  }
 }
 
 /** Reads bytes that were verified before they were kept; looks at no signature. */

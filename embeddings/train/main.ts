@@ -1,0 +1,80 @@
+/** Makes the spaces of `embeddings/spaces/` from a folder of texts; see README.md beside this file. */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { encode, project } from '../../router/fingerprint.ts'
+import type { SpaceManifest } from '../../router/space.ts'
+import type { Embedder } from '../embedder.ts'
+import { createStaticEmbedder } from '../static.ts'
+import { createTransformersEmbedder } from '../transformers.ts'
+import { trainTables } from './codebook.ts'
+import { balancedSample, readCorpus, seededRandom } from './corpus.ts'
+import { writeSpace } from './write-space.ts'
+
+const DIMENSIONS = 64
+/** Enough for the tables to settle; more gains nothing that was seen. */
+const TRAINING_TEXTS = 60_000
+const COUNTED_TEXTS = 200_000
+const BATCH = 64
+
+const ROOT = join(import.meta.dirname, '../..')
+
+interface Recipe {
+  description: SpaceManifest['embedder']
+  create(): Promise<Embedder>
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    corpus: { type: 'string', default: join(ROOT, '../shared/data/text/corpus') },
+    model: { type: 'string', default: join(ROOT, '../shared/models/potion-base-2M-int8') },
+    out: { type: 'string', default: join(ROOT, 'embeddings/spaces') },
+    seed: { type: 'string', default: '1' },
+  },
+})
+
+const recipes: Record<string, Recipe> = {
+  'lexical-1': {
+    description: { id: 'qis/lexical', revision: '1', dimensions: 512, pooling: 'none' },
+    create: async () => createStaticEmbedder(),
+  },
+  'potion-base-2m': {
+    description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
+    create: () => createTransformersEmbedder({ model: values.model, space: 'potion-base-2m' }),
+  },
+}
+
+const name = positionals[0] ?? ''
+const recipe = recipes[name]
+if (recipe === undefined) throw new Error(`name one of the spaces: ${Object.keys(recipes).join(', ')}`)
+
+const random = seededRandom(Number(values.seed))
+const files = await readCorpus(values.corpus, random)
+await using embedder = await recipe.create()
+
+const sample = await embedAll(balancedSample(files, TRAINING_TEXTS, random))
+const raw = new Float32Array(sample.length * embedder.dimensions)
+sample.forEach((vector, row) => {
+  raw.set(vector, row * embedder.dimensions)
+})
+const space = trainTables(name, raw, embedder.dimensions, DIMENSIONS, random)
+
+let counted = 0
+for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random))) {
+  const prefix = Number.parseInt(encode(space, project(space, vector)).slice(0, 4), 16)
+  space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
+  counted++
+}
+await writeSpace(join(values.out, name), space, recipe.description)
+console.log(`${name}: tables from ${sample.length} texts, counts of ${counted}`)
+
+/** In the order of `texts`; those in which there was nothing to embed are left out. */
+async function embedAll(texts: readonly string[]): Promise<Float32Array[]> {
+  const vectors: Float32Array[] = []
+  for (let at = 0; at < texts.length; at += BATCH) {
+    for (const vector of await embedder.embed(texts.slice(at, at + BATCH))) {
+      if (vector.some(component => component !== 0)) vectors.push(vector)
+    }
+  }
+  return vectors
+}

@@ -1,0 +1,47 @@
+/** Writes a space's folder in the format that `router/space.ts` reads. */
+import { createHash } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BRANCHES, CELLS, LEVELS, type Space, type SpaceManifest } from '../../router/space.ts'
+
+export async function writeSpace(folder: string, space: Space, embedder: SpaceManifest['embedder']): Promise<void> {
+  const codebook = float16Bytes([space.mean, space.projection ?? new Float32Array(0), space.cells, space.levels])
+  const counts = uint16Bytes(space.counts[2])
+  const manifest: SpaceManifest = {
+    name: space.name,
+    version: 1,
+    embedder,
+    dimensions: space.dimensions,
+    projection: space.projection !== undefined,
+    cells: CELLS,
+    levels: LEVELS,
+    branches: BRANCHES,
+    files: { 'codebook.bin': pin(codebook), 'counts.bin': pin(counts) },
+  }
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'codebook.bin'), codebook)
+  await writeFile(join(folder, 'counts.bin'), counts)
+  await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+}
+
+function pin(bytes: Uint8Array): { sha256: string; bytes: number } {
+  return { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length }
+}
+
+function float16Bytes(tables: readonly Float32Array[]): Uint8Array {
+  const values = tables.flatMap(table => Array.from(table))
+  const view = new DataView(new ArrayBuffer(2 * values.length))
+  values.forEach((value, i) => {
+    view.setFloat16(2 * i, value, true)
+  })
+  return new Uint8Array(view.buffer)
+}
+
+function uint16Bytes(values: Uint32Array): Uint8Array {
+  const view = new DataView(new ArrayBuffer(2 * values.length))
+  values.forEach((value, i) => {
+    if (value > 0xffff) throw new RangeError(`count ${value} does not fit 16 bits`)
+    view.setUint16(2 * i, value, true)
+  })
+  return new Uint8Array(view.buffer)
+}

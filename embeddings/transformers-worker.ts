@@ -1,0 +1,72 @@
+/**
+ * The thread in which transformers.js runs: inference blocks whoever calls it, and the library's `env` is one mutable
+ * global for a whole thread.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { env, type FeatureExtractionPipeline, LogLevel, pipeline } from '@huggingface/transformers'
+
+export interface WorkerInput {
+  model: string
+  /** True when `model` is a folder: nothing may be fetched then. */
+  local: boolean
+  dtype: 'q8' | 'fp32' | 'fp16' | 'q4'
+  pooling: 'mean' | 'cls'
+  revision: string
+  cacheFolder: string | undefined
+  maxBatch: number
+}
+
+/** First one `ready` or `failed`, then one `vectors` or `failed` for each array of texts that was posted. */
+export type WorkerOutput =
+  | { kind: 'ready'; dimensions: number }
+  | { kind: 'vectors'; vectors: Float32Array<ArrayBuffer> }
+  | { kind: 'failed'; cause: unknown }
+
+const input = workerData as WorkerInput
+const port = parentPort
+if (port === null) throw new Error('transformers-worker.ts runs as a worker thread only')
+
+const post = (output: WorkerOutput) =>
+  port.postMessage(output, output.kind === 'vectors' ? [output.vectors.buffer] : [])
+
+try {
+  const extract = await load()
+  const warmUp = await embed(extract, ['warm up'])
+  port.on('message', (texts: string[]) => {
+    embed(extract, texts).then(
+      vectors => post({ kind: 'vectors', vectors }),
+      cause => post({ kind: 'failed', cause }),
+    )
+  })
+  post({ kind: 'ready', dimensions: warmUp.length })
+} catch (cause) {
+  post({ kind: 'failed', cause })
+}
+
+function load(): Promise<FeatureExtractionPipeline> {
+  env.logLevel = LogLevel.ERROR
+  env.allowRemoteModels = !input.local
+  if (input.cacheFolder !== undefined) env.cacheDir = input.cacheFolder
+  return pipeline('feature-extraction', input.model, {
+    dtype: input.dtype,
+    device: 'cpu',
+    revision: input.revision,
+    local_files_only: input.local,
+  })
+}
+
+/** Vectors of length 1, one after the other. A text without a token has no direction, and gets zeros. */
+async function embed(extract: FeatureExtractionPipeline, texts: string[]): Promise<Float32Array<ArrayBuffer>> {
+  const batches: Float32Array[] = []
+  for (let at = 0; at < texts.length; at += input.maxBatch) {
+    const output = await extract(texts.slice(at, at + input.maxBatch), { pooling: input.pooling, normalize: true })
+    batches.push(output.data as Float32Array)
+  }
+  const vectors = new Float32Array(batches.reduce((sum, batch) => sum + batch.length, 0))
+  let offset = 0
+  for (const batch of batches) {
+    vectors.set(batch, offset)
+    offset += batch.length
+  }
+  return vectors.map(component => (Number.isFinite(component) ? component : 0))
+}

@@ -1,0 +1,124 @@
+/** Decides whom to ask for a key's packets, and when, so that newcomers and returning peers catch up without a storm. */
+import type { Connection, PeerId } from '@libp2p/interface'
+import type { RoutingKey } from '../keyspace.ts'
+import type { Background } from './background.ts'
+import { type NetworkLogger, packetId } from './checks.ts'
+import { deadline } from './deadline.ts'
+import type { Exchange } from './exchange.ts'
+import type { Verdict } from './network.ts'
+
+export interface Backfill {
+  /** Asks up to `holders` of the peers that hold `key`. Resolves to how many different packets came. Never rejects. */
+  fill(key: RoutingKey, signal?: AbortSignal): Promise<number>
+  /** Asks one peer in the background, unless it or enough others were asked lately. */
+  refill(key: RoutingKey, peer: PeerId): void
+  /** Forgets whom it asked for `key`. */
+  forget(key: RoutingKey): void
+}
+
+export interface BackfillOptions {
+  /** Peers asked for one key. */
+  holders: number
+  /** A fill that takes longer ends with what it has. */
+  backfillDeadlineMs: number
+  /** Within this time a key is refilled from at most `holders` peers, and from none twice. */
+  refillMs: number
+}
+
+export function createBackfill(
+  components: {
+    exchange: Exchange
+    background: Background
+    /** Judges one packet; never throws. */
+    judge(peer: PeerId, key: RoutingKey, bytes: Uint8Array): Promise<Verdict>
+    /** Connected peers that joined the key. */
+    subscribers(key: RoutingKey): PeerId[]
+    /** Other peers that say they hold the key. */
+    find(key: RoutingKey, signal: AbortSignal): AsyncIterable<PeerId>
+    connect(peer: PeerId, signal: AbortSignal): Promise<Connection>
+    shunned(peer: PeerId): boolean
+    now(): number
+    logger: NetworkLogger
+  },
+  options: BackfillOptions,
+): Backfill {
+  const { exchange, background, judge, subscribers, find, connect, shunned, now, logger } = components
+  const { holders, backfillDeadlineMs, refillMs } = options
+  /** At most `holders` entries a key, and only for keys that were not forgotten. */
+  const asked = new Map<RoutingKey, { peer: string; at: number }[]>()
+
+  /** Adds the ids of what arrives to `seen`; what is there already is not judged again. */
+  async function ask(key: RoutingKey, peer: PeerId, seen: Set<string>, signal: AbortSignal): Promise<void> {
+    const connection = await connect(peer, signal)
+    for await (const page of exchange.pages(connection, key, signal)) {
+      for (const bytes of page) {
+        const id = Buffer.from(packetId(bytes)).toString('latin1')
+        if (seen.has(id)) continue
+        seen.add(id)
+        await judge(peer, key, bytes)
+        if (shunned(peer)) return
+        signal.throwIfAborted()
+      }
+    }
+  }
+
+  async function* candidates(key: RoutingKey, signal: AbortSignal): AsyncGenerator<PeerId, void> {
+    const offered = new Set<string>()
+    for (const peer of shuffled(subscribers(key))) {
+      offered.add(peer.toString())
+      yield peer
+    }
+    for await (const peer of find(key, signal)) {
+      if (!offered.has(peer.toString())) yield peer
+    }
+  }
+
+  return {
+    async fill(key, outer) {
+      const signal = deadline(backfillDeadlineMs, outer)
+      const seen = new Set<string>()
+      const source = candidates(key, signal)
+
+      /** Goes on to the next candidate until one has answered. */
+      async function askOne(): Promise<void> {
+        for (;;) {
+          signal.throwIfAborted()
+          const { value: peer, done } = await source.next()
+          if (done) return
+          try {
+            return await ask(key, peer, seen, signal)
+          } catch (error) {
+            logger.debug({ err: error, peer: peer.toString() }, 'could not backfill from this peer')
+          }
+        }
+      }
+
+      try {
+        await Promise.allSettled(Array.from({ length: holders }, askOne))
+      } finally {
+        await source.return()
+      }
+      return seen.size
+    },
+    refill(key, peer) {
+      const since = now() - refillMs
+      const recent = (asked.get(key) ?? []).filter(entry => entry.at > since)
+      const id = peer.toString()
+      if (recent.length >= holders || recent.some(entry => entry.peer === id)) return
+      asked.set(key, [...recent, { peer: id, at: now() }])
+      background.run(`refill ${key} ${id}`, async signal => {
+        if (asked.has(key)) await ask(key, peer, new Set(), deadline(backfillDeadlineMs, signal))
+      })
+    },
+    forget(key) {
+      asked.delete(key)
+    },
+  }
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map(item => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item)
+}

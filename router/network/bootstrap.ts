@@ -1,0 +1,79 @@
+/**
+ * Stays connected to the configured peers: it dials them at start and again, at growing intervals, whenever they are
+ * gone. Addresses need no peer id, so that a deployment can name a host that has not made its key yet.
+ */
+import type { PeerId } from '@libp2p/interface'
+import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
+import type { NetworkLogger } from './checks.ts'
+import { deadline, within } from './deadline.ts'
+import type { Node } from './node.ts'
+
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 60_000
+/** How often a lost connection is noticed. */
+const CHECK_MS = 1_000
+
+export interface Bootstrap {
+  stop(): void
+}
+
+export function startBootstrap(
+  components: {
+    node: Node
+    logger: NetworkLogger
+    /** Called each time one of them was reached. */
+    onReached(): void
+  },
+  options: { addresses: Multiaddr[]; dialDeadlineMs: number },
+): Bootstrap {
+  const { node, logger, onReached } = components
+  const stopping = new AbortController()
+  const contacts = options.addresses
+    .filter(address => peerOf(address) !== node.peerId.toString())
+    .map(address => ({
+      address,
+      peer: undefined as PeerId | undefined,
+      dialling: false,
+      retryMs: FIRST_RETRY_MS,
+      nextAt: 0,
+    }))
+
+  async function dial(contact: (typeof contacts)[number]): Promise<void> {
+    contact.dialling = true
+    try {
+      const signal = deadline(options.dialDeadlineMs, stopping.signal)
+      const connection = await within(signal, node.dial(contact.address, { signal }))
+      contact.peer = connection.remotePeer
+      contact.retryMs = FIRST_RETRY_MS
+      onReached()
+    } catch (error) {
+      logger.debug({ err: error, address: contact.address.toString() }, 'cannot reach a bootstrap peer')
+      contact.retryMs = Math.min(LAST_RETRY_MS, contact.retryMs * 2)
+    } finally {
+      // half to all of the interval, so that many nodes do not come back in step
+      contact.nextAt = performance.now() + contact.retryMs * (0.5 + Math.random() / 2)
+      contact.dialling = false
+    }
+  }
+
+  function check(): void {
+    for (const contact of contacts) {
+      const connected = contact.peer !== undefined && node.getConnections(contact.peer).length > 0
+      if (!connected && !contact.dialling && performance.now() >= contact.nextAt) void dial(contact)
+    }
+  }
+
+  check()
+  const timer = contacts.length > 0 ? setInterval(check, CHECK_MS).unref() : undefined
+
+  return {
+    stop() {
+      clearInterval(timer)
+      stopping.abort()
+    },
+  }
+}
+
+function peerOf(address: Multiaddr): string | undefined {
+  return address.getComponents().findLast(component => component.code === CODE_P2P)?.value
+}

@@ -1,0 +1,148 @@
+/** Keeps this node known to, and connected with, the peers that share its keys; all of it in the background. */
+import type { PeerId } from '@libp2p/interface'
+import { type RoutingKey, toCid } from '../keyspace.ts'
+import type { Background } from './background.ts'
+import type { NetworkLogger } from './checks.ts'
+import { deadline, within } from './deadline.ts'
+import type { Node } from './node.ts'
+
+export interface Discovery {
+  /** From now on, a first peer in the DHT is told of all joined keys. */
+  start(): void
+  stop(): void
+  /** Announces the key and looks for others that joined it. */
+  tend(key: RoutingKey): void
+  /** Tends every joined key: somebody is there who may not know. */
+  tendAll(): void
+  /** Looks for others that joined the key, where too few are connected. */
+  seek(key: RoutingKey): void
+  /** Stops announcing it. */
+  forget(key: RoutingKey): void
+  /** Peers that announced the key, as the DHT yields them. Ends early rather than throw. */
+  find(key: RoutingKey, signal: AbortSignal): AsyncGenerator<PeerId, void>
+  /**
+   * Connects to peers that announced the key, until there are enough or `signal` aborts. Resolves to how many of them
+   * are connected. Never rejects.
+   */
+  meet(key: RoutingKey, signal: AbortSignal): Promise<number>
+}
+
+export interface DiscoveryOptions {
+  /** Connected peers wanted for each key. */
+  peersPerKey: number
+  /** A DHT query, or an attempt to connect, that takes longer is given up. */
+  queryDeadlineMs: number
+}
+
+/** New peers in the DHT are told of our keys at once when they are the first, else no more often than this. */
+const ANNOUNCE_MS = 900_000
+
+export function createDiscovery(
+  components: {
+    node: Node
+    background: Background
+    joined: ReadonlySet<RoutingKey>
+    subscribers(key: RoutingKey): PeerId[]
+    logger: NetworkLogger
+    now(): number
+  },
+  options: DiscoveryOptions,
+): Discovery {
+  const { node, background, joined, subscribers, logger, now } = components
+  const { peersPerKey, queryDeadlineMs } = options
+  const table = routingTable(node)
+  let announcedAt = Number.NEGATIVE_INFINITY
+  const lacking = (key: RoutingKey) => peersPerKey - subscribers(key).length
+
+  async function* find(key: RoutingKey, outer: AbortSignal): AsyncGenerator<PeerId, void> {
+    const signal = deadline(queryDeadlineMs, outer)
+    const providers = node.contentRouting.findProviders(toCid(key), { signal })[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const { value, done } = await within(signal, providers.next())
+        if (done) return
+        if (!value.id.equals(node.peerId)) yield value.id
+      }
+    } catch (error) {
+      logger.debug({ err: error, key }, 'DHT lookup ended early')
+    } finally {
+      providers.return?.().catch(() => {})
+    }
+  }
+
+  async function connected(peer: PeerId, outer: AbortSignal): Promise<boolean> {
+    try {
+      const signal = deadline(queryDeadlineMs, outer)
+      await within(signal, node.dial(peer, { signal }))
+      return true
+    } catch (error) {
+      logger.debug({ err: error, peer: peer.toString() }, 'a peer that announced a key cannot be reached')
+      return false
+    }
+  }
+
+  async function meet(key: RoutingKey, signal: AbortSignal): Promise<number> {
+    const known = new Set(subscribers(key).map(String))
+    const dials: Promise<boolean>[] = []
+    for await (const peer of find(key, signal)) {
+      if (known.has(peer.toString())) continue
+      known.add(peer.toString())
+      dials.push(connected(peer, signal))
+      if (dials.length >= lacking(key)) break
+    }
+    return (await Promise.all(dials)).filter(Boolean).length
+  }
+
+  function announce(key: RoutingKey): void {
+    background.run(`announce ${key}`, async signal => {
+      if (!joined.has(key)) return
+      await node.contentRouting.provide(toCid(key), { signal })
+    })
+  }
+
+  function seek(key: RoutingKey): void {
+    background.run(`meet ${key}`, async signal => {
+      if (joined.has(key) && lacking(key) > 0) await meet(key, signal)
+    })
+  }
+
+  function tend(key: RoutingKey): void {
+    announce(key)
+    // queued behind the announcement: of two that join at once, at least one finds the other
+    seek(key)
+  }
+
+  function tendAll(): void {
+    announcedAt = now()
+    for (const key of joined) tend(key)
+  }
+
+  const onPeer = () => {
+    if (table.size === 1 || now() - announcedAt >= ANNOUNCE_MS) tendAll()
+  }
+
+  return {
+    find,
+    meet,
+    seek,
+    tend,
+    tendAll,
+    forget(key) {
+      background.run(`forget ${key}`, async signal => {
+        if (!joined.has(key)) await node.contentRouting.cancelReprovide(toCid(key), { signal })
+      })
+    },
+    start() {
+      table.addEventListener('peer:add', onPeer)
+    },
+    stop() {
+      table.removeEventListener('peer:add', onPeer)
+    },
+  }
+}
+
+/** kad-dht has one, but its type does not say so. */
+function routingTable(node: Node): EventTarget & { size: number } {
+  const { routingTable } = node.services.dht as unknown as { routingTable: EventTarget & { size: number } }
+  return routingTable
+}

@@ -1,0 +1,39 @@
+/** The router's handlers as the network calls them: whatever they throw ends here. */
+
+import type { RoutingKey } from '../keyspace.ts'
+import type { NetworkLogger } from './checks.ts'
+import type { NetworkHandlers, Verdict } from './network.ts'
+
+export interface Judge<Peer> {
+  /** What the router thinks of bytes from `peer`, who is blamed for what it rejects. */
+  judge(peer: Peer, key: RoutingKey, bytes: Uint8Array): Promise<Verdict>
+  list: NetworkHandlers['list']
+}
+
+export function createJudge<Peer>(components: {
+  handlers: NetworkHandlers
+  blame(peer: Peer): void
+  logger: NetworkLogger
+}): Judge<Peer> {
+  const { handlers, blame, logger } = components
+  return {
+    async judge(peer, key, bytes) {
+      try {
+        const verdict = await handlers.receive(key, bytes)
+        if (verdict === 'reject') blame(peer)
+        return verdict
+      } catch (error) {
+        logger.warn({ err: error }, 'a packet could not be judged')
+        return 'ignore'
+      }
+    },
+    async list(key, page) {
+      try {
+        return await handlers.list(key, page)
+      } catch (error) {
+        logger.warn({ err: error }, 'packets could not be listed')
+        return []
+      }
+    },
+  }
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import type { Worker } from 'node:worker_threads'
+import { createTransformersEmbedder } from '../../embeddings/transformers.ts'
+import { cosine, testEmbedder } from '../contracts/embedder.ts'
+import { missing, POTION } from './shared-data.ts'
+
+const skip = missing(POTION)
+const model = POTION
+
+testEmbedder('the transformers embedder', () => createTransformersEmbedder({ model }), { skip })
+
+describe('the transformers embedder', { skip }, () => {
+  it('gives the vectors that the table of the model gives', async () => {
+    await using embedder = await createTransformersEmbedder({ model })
+    const [vector] = await embedder.embed(['hello world'])
+    const table = await readTable(join(POTION, 'potion-base-2M.bin'))
+    const [hello, world] = [table('hello'), table('world')]
+    const sum = hello.map((component, i) => component + (world[i] as number))
+    const length = Math.sqrt(cosine(sum, sum))
+    assert.ok(cosine(vector, sum) / length > 0.999)
+  })
+
+  it('names its space after the model unless told otherwise', async () => {
+    await using plain = await createTransformersEmbedder({ model })
+    await using named = await createTransformersEmbedder({ model, space: 'potion-base-2m' })
+    assert.equal(plain.space, 'potion-base-2m-int8')
+    assert.equal(named.space, 'potion-base-2m')
+    assert.equal(plain.dimensions, 64)
+    assert.equal(plain.inline, false)
+  })
+
+  it('pools as it is told', async () => {
+    await using mean = await createTransformersEmbedder({ model })
+    await using first = await createTransformersEmbedder({ model, pooling: 'cls' })
+    const [[mixed], [one], [word]] = [
+      await mean.embed(['hello world']),
+      await first.embed(['hello world']),
+      await first.embed(['hello']),
+    ]
+    assert.ok(cosine(one, word) > 0.9999)
+    assert.ok(cosine(mixed, word) < 0.99)
+  })
+
+  it('cuts texts at the length it is told', async () => {
+    await using embedder = await createTransformersEmbedder({ model, maxUnits: 10 })
+    const [cut, ends] = await embedder.embed(['hello middle world', 'hello\nworld'])
+    assert.ok(cosine(cut, ends) > 0.9999)
+  })
+
+  it('gives each of many callers its own vectors, whatever the batch', async () => {
+    await using embedder = await createTransformersEmbedder({ model, maxBatch: 3 })
+    const texts = Array.from({ length: 40 }, (_, i) => `question ${i} about ${'abcdefghij'[i % 10]}`)
+    const together = await Promise.all(
+      texts.map((text, i) => embedder.embed(i % 7 === 0 ? [text, 'and one more'] : [text])),
+    )
+    const once = await embedder.embed(texts)
+    for (const [i, [vector]] of together.entries()) assert.ok(cosine(vector, once[i]) > 0.9999, texts[i])
+  })
+
+  it('refuses what would wait beyond its bound, and recovers', async () => {
+    await using embedder = await createTransformersEmbedder({ model, maxWaiting: 2 })
+    const running = embedder.embed(['a'])
+    const waiting = embedder.embed(['b', 'c'])
+    await assert.rejects(embedder.embed(['d']), { code: 'ERR_EMBEDDER_BUSY' })
+    await Promise.all([running, waiting])
+    assert.equal((await embedder.embed(['d'])).length, 1)
+  })
+
+  it('lets a caller leave, and frees its place in the queue', async () => {
+    await using embedder = await createTransformersEmbedder({ model, maxWaiting: 1 })
+    const running = embedder.embed(['a'])
+    const leaving = new AbortController()
+    const left = embedder.embed(['b'], { signal: leaving.signal })
+    leaving.abort(new Error('left'))
+    const next = embedder.embed(['c'])
+    await assert.rejects(left, { message: 'left' })
+    assert.equal((await running).length + (await next).length, 2)
+  })
+
+  it('fails what is in flight when it is closed, and everything after', async () => {
+    const embedder = await createTransformersEmbedder({ model })
+    const inFlight = embedder.embed(['a'])
+    const queued = embedder.embed(['b'])
+    const refused = { code: 'ERR_EMBEDDER_UNAVAILABLE', message: 'the embedder was closed' }
+    const both = Promise.all([assert.rejects(inFlight, refused), assert.rejects(queued, refused)])
+    await embedder[Symbol.asyncDispose]()
+    await both
+    await assert.rejects(embedder.embed(['c']), refused)
+  })
+
+  it('fails what is in flight when its thread dies, and says so from then on', async () => {
+    const thread = once(process, 'worker') as Promise<[Worker]>
+    await using embedder = await createTransformersEmbedder({ model })
+    const [worker] = await thread
+    const inFlight = embedder.embed(['a'])
+    const refused = { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /the embedding worker ended with code 1/ }
+    const rejected = assert.rejects(inFlight, refused)
+    await worker.terminate()
+    await rejected
+    await assert.rejects(embedder.embed(['b']), refused)
+  })
+
+  it('says what it looked for when the folder is missing or not complete', async () => {
+    await assert.rejects(createTransformersEmbedder({ model: './no/such/model' }), {
+      code: 'ERR_EMBEDDER_UNAVAILABLE',
+      message: /there is no model folder .*no\/such\/model/,
+    })
+    const folder = await mkdtemp(join(tmpdir(), 'qis-model-'))
+    try {
+      for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json']) {
+        await cp(join(POTION, file), join(folder, file))
+      }
+      await assert.rejects(createTransformersEmbedder({ model: folder }), (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'ERR_EMBEDDER_UNAVAILABLE')
+        assert.ok(error.message.includes(folder), error.message)
+        assert.match(String(error.cause), /model_quantized\.onnx/)
+        return true
+      })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('loads the weights it is told, and no others', async () => {
+    await assert.rejects(createTransformersEmbedder({ model, dtype: 'fp16' }), { code: 'ERR_EMBEDDER_UNAVAILABLE' })
+  })
+
+  it('gives up loading when told to', async () => {
+    const leaving = new AbortController()
+    const loading = createTransformersEmbedder({ model, signal: leaving.signal })
+    leaving.abort(new Error('shutting down'))
+    await assert.rejects(loading, { message: 'shutting down' })
+  })
+})
+
+/** Word vectors of the raw table: "GGE1", rows, dims, a scale a row, int8 rows, then the tokens. */
+async function readTable(file: string): Promise<(word: string) => Float32Array> {
+  const bytes = await readFile(file)
+  const [rows, dims] = [bytes.readUInt32LE(4), bytes.readUInt32LE(8)]
+  const matrix = 12 + 4 * rows
+  const index = new Map<string, number>()
+  let at = matrix + rows * dims
+  for (let row = 0; row < rows; row++) {
+    const length = bytes.readUInt16LE(at)
+    index.set(bytes.toString('utf8', at + 2, at + 2 + length), row)
+    at += 2 + length
+  }
+  return word => {
+    const row = index.get(word) ?? Number.NaN
+    const scale = bytes.readFloatLE(12 + 4 * row)
+    return Float32Array.from({ length: dims }, (_, i) => scale * bytes.readInt8(matrix + row * dims + i))
+  }
+}

@@ -1,0 +1,16 @@
+/** Waits for something to become true, as a person would: by looking again, for a while. */
+
+/** @throws {Error} naming what was awaited, when it has not come true in time */
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  { deadlineMs = 5_000, everyMs = 10 } = {},
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + deadlineMs
+  for (;;) {
+    const seen = await look()
+    if (seen) return seen
+    if (performance.now() > deadline) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`)
+    await new Promise(resolve => setTimeout(resolve, everyMs))
+  }
+}
