@@ -80,5 +80,5 @@ function isYes(text: string | undefined): boolean {
 
 function signed(value: number): string {
   const text = value.toFixed(2)
-  return value >= 0 ? `+${text.replace('-', '')}` : text
+  return Number(text) < 0 ? text : `+${text.replace('-', '')}`
 }

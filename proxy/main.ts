@@ -86,12 +86,18 @@ async function stopSignal(): Promise<void> {
   return promise
 }
 
+const SWEEP_MS = 50
+
 async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
+  const { server } = sidecar.data
   sidecar.stopAccepting()
-  const late = setTimeout(() => sidecar.data.server.closeAllConnections(), deadlineMs)
+  // Closing ends the connections that are idle at that moment; those whose answer ends later would be kept alive.
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
+  const late = setTimeout(() => server.closeAllConnections(), deadlineMs)
   try {
     await sidecar.data.close()
   } finally {
+    clearInterval(sweep)
     clearTimeout(late)
   }
 }

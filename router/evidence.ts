@@ -35,15 +35,18 @@ export interface EvidenceIndex {
 
 const NOTHING: Tally = { n: 0, sum: 0 }
 
-/** @param maxEntries the oldest entries make room beyond this */
+/** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
 export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
   /** Oldest arrival first; a replaced entry moves to the end. */
   const byId = new Map<string, Evidence>()
+  /** Those of peers, so that no flood of theirs can drown what this site knows first-hand. */
+  const foreign = new Map<string, Evidence>()
   const byCell = new Map<number, Map<string, Evidence>>()
   const tallies = new Map<string, Tally>()
 
   const count = (entry: Evidence, direction: 1 | -1) => {
-    if (entry.withdrawn) return
+    // What came of a refined prompt says nothing about what the model does by itself.
+    if (entry.withdrawn || entry.intervention === 2) return
     for (const owner of entry.author === SELF ? ['all', 'own'] : ['all']) {
       for (const key of [tallyKey(owner, entry.model), tallyKey(owner, entry.model, entry.domain)]) {
         const tally = tallies.get(key) ?? { n: 0, sum: 0 }
@@ -56,6 +59,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   }
   const remove = (id: string, entry: Evidence) => {
     byId.delete(id)
+    foreign.delete(id)
     const cell = byCell.get(entry.decoded.cell)
     cell?.delete(id)
     if (cell?.size === 0) byCell.delete(entry.decoded.cell)
@@ -74,11 +78,12 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
       const entry: Evidence = { ...said, decoded: decode(said.code), family: modelFamily(said.model) }
       byId.set(id, entry)
+      if (entry.author !== SELF) foreign.set(id, entry)
       const cell = byCell.get(entry.decoded.cell) ?? new Map<string, Evidence>()
       byCell.set(entry.decoded.cell, cell.set(id, entry))
       count(entry, 1)
       if (byId.size > maxEntries) {
-        const [oldest] = byId
+        const [oldest] = foreign.size > 0 ? foreign : byId
         if (oldest) remove(...oldest)
       }
       return true

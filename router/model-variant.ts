@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto'
 /** What the packet has room for. */
 const MAX_BYTES = 24
 const KEPT_BYTES = 19
+/** No model has a longer name; what a client sends may be, and cleaning costs the square of the length. */
+const MAX_NAME_LENGTH = 256
 
 /** Model variants as they may stand in a packet. */
 export const MODEL_PATTERN = '^[a-z0-9._:+~-]{1,24}$'
@@ -31,7 +33,7 @@ export function modelVariant(name: string, aliases: ReadonlyMap<string, string> 
 }
 
 function clean(name: string): string {
-  const composed = name.normalize('NFC')
+  const composed = name.slice(-MAX_NAME_LENGTH).normalize('NFC')
   let variant = composed
     .slice(composed.lastIndexOf('/') + 1)
     .toLowerCase()

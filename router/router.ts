@@ -95,6 +95,7 @@ export interface LedgerLine extends Omit<LedgerEntry, 'bytes'> {
   bytes: number
 }
 
+/** `outranked`: what a stronger observer said stands, or minds have changed 254 times already. */
 export type Learned = 'recorded' | 'updated' | 'outranked'
 
 export interface Router {
@@ -207,8 +208,14 @@ export function createRouter(components: RouterComponents, options: RouterOption
   async function depart({ key, packet }: OutboxEntry): Promise<void> {
     const bytes = await sealPacket(packet, identity.privateKey)
     const stored: StoredPacket = { key, author: identity.id, packet, bytes }
-    // The ledger comes first: nothing may leave that it does not show.
-    await store.departed(stored, now())
+    const leaves = await serially(async () => {
+      // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
+      if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
+      // The ledger comes first: nothing may leave that it does not show.
+      await store.departed(stored, now())
+      return true
+    })
+    if (!leaves) return
     const recipients = await network.publish(key, bytes, { signal: stopping.signal })
     await store.delivered(stored, recipients, now() + RETRY_S)
     observer.packetSent(recipients, bytes.length)
@@ -324,7 +331,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
         const answer = answerOf(requestId)
         const held = await store.outcome(answer)
         if (held && !held.withdrawn && !mayReplace(held.observer, report.observer)) return 'outranked'
-        const revision = held ? Math.min(held.revision + 1, MAX_REVISION) : 0
+        const revision = held ? held.revision + 1 : 0
+        // The last revision is kept for a withdrawal.
+        if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
         await remember(outcome, departureOf(outcome))
         return held ? 'updated' : 'recorded'
@@ -335,12 +344,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       return serially(async () => {
         const held = await store.outcome(answerOf(requestId))
         if (!held || held.withdrawn) return false
-        const taken: Outcome = {
-          ...held,
-          revision: Math.min(held.revision + 1, MAX_REVISION),
-          withdrawn: true,
-          time: now(),
-        }
+        const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
         await remember(taken, (await store.hasLeft(held.answer)) ? departureOf(taken) : undefined)
         return true
       })

@@ -54,12 +54,12 @@ export interface Network extends AsyncDisposable {
   /**
    * Hands a packet to the peers that joined `key`, looking for them first when none is known. Resolves to how many
    * peers it was handed to, 0 when alone; being alone is no error. A sender need not have joined. Rejects with
-   * `ERR_NETWORK_FRAME` for bytes that cannot be a packet.
+   * `ERR_NETWORK_FRAME` for bytes that cannot be a packet, and with the signal's reason when that aborts the search.
    */
   publish(key: RoutingKey, bytes: Uint8Array, options?: { signal?: AbortSignal }): Promise<number>
   /**
    * Asks a few holders of `key` for their live packets and gives each to `receive`. Resolves to how many arrived; an
-   * unreachable holder is passed over.
+   * unreachable holder is passed over. An aborted signal ends it with what has arrived.
    */
   backfill(key: RoutingKey, options?: { signal?: AbortSignal }): Promise<number>
   status(): NetworkStatus

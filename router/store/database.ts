@@ -110,6 +110,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     return reply
   }
 
+  const close = async (): Promise<void> => {
+    // The worker answers in order, so all that was asked before this is done first.
+    const exited = new Promise<void>(resolve => worker.once('exit', () => resolve()))
+    worker.postMessage('close')
+    await exited
+  }
+  let closing: Promise<void> | undefined
+
   try {
     await wait(OPENED)
   } catch (error) {
@@ -128,10 +136,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     },
     async [Symbol.asyncDispose]() {
       if (ended) return
-      // The worker answers in order, so all that was asked before this is done first.
-      const exited = new Promise<void>(resolve => worker.once('exit', () => resolve()))
-      worker.postMessage('close')
-      await exited
+      closing ??= close()
+      await closing
     },
   }
 }

@@ -152,7 +152,7 @@ function stream(
         }
       })(),
     )
-    if (gzip) await pipeline(source, createGzip({ flush: constants.Z_NO_FLUSH }), response)
+    if (gzip) await pipeline(source, createGzip({ flush: constants.Z_SYNC_FLUSH }), response)
     else await pipeline(source, response)
   }
 }

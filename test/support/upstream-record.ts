@@ -23,7 +23,10 @@ export interface UpstreamRequest {
   readonly socketNumber: number
   /** All of the body, or what came of it before the client left. */
   readonly body: Promise<ReceivedBody>
-  /** Settles when the answer is through or the client has gone; `aborted` tells which. */
+  /**
+   * Settles when the answer is through or the client has gone; `aborted` tells which. Rejects when neither has happened
+   * within 5 s of asking, so that a proxy which forgets the upstream fails its test instead of hanging it.
+   */
   readonly closed: Promise<{ aborted: boolean }>
   /** When the client left before the answer was through; `performance.now()`, as are all times here. */
   readonly abortedAt: number | undefined
@@ -38,6 +41,9 @@ export interface Recorder {
   request: UpstreamRequest
   released(): Promise<void>
 }
+
+/** How long a test waits for what should happen at once. */
+export const DEADLINE_MS = 5_000
 
 export function createRecord(
   incoming: IncomingMessage,
@@ -72,7 +78,9 @@ export function createRecord(
       headers: incoming.headers,
       socketNumber,
       body: receive(incoming, keepBytes),
-      closed: closed.promise,
+      get closed() {
+        return within(closed.promise, AbortSignal.timeout(DEADLINE_MS))
+      },
       get abortedAt() {
         return abortedAt
       },

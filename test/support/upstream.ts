@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { isUpstreamMode, type UpstreamHandler, type UpstreamMode, upstreamModes } from './upstream-modes.ts'
-import { createRecord, type UpstreamRequest, within } from './upstream-record.ts'
+import { createRecord, DEADLINE_MS, type UpstreamRequest, within } from './upstream-record.ts'
 
 export type { Exchange, UpstreamHandler, UpstreamMode } from './upstream-modes.ts'
 export * from './upstream-modes.ts'
@@ -39,7 +39,6 @@ export interface Upstream extends AsyncDisposable {
   nextRequest(options?: { signal?: AbortSignal }): Promise<UpstreamRequest>
 }
 
-const DEADLINE_MS = 5_000
 const KEEP_BYTES = 1024 * 1024
 
 /**
@@ -80,6 +79,8 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Upst
 
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 })
   server.on('connection', socket => {
+    // A kept-alive socket collects one listener for each request it has carried.
+    socket.setMaxListeners(0)
     numbers.set(socket, ++opened)
     socket.once('close', () => numbers.delete(socket))
   })

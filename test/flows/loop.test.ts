@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
+import { findWords, readCapture } from '../../demo/leak-scan.ts'
+import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
+import { until } from '../support/poll.ts'
+import { chat, postFeedback } from '../support/sidecar.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+import { CHAT_BODY, startUpstream } from '../support/upstream.ts'
+
+const QUESTION = 'How much ibuprofen may an adult take per day?'
+const NETWORK_DEADLINE = { deadlineMs: 15_000 }
+
+/** Two deployments, each a process of its own, joined over libp2p on loopback. */
+async function twoSites() {
+  const parts = new AsyncDisposableStack()
+  const folder = parts.use(await tempFolder())
+  const upstream = parts.use(await startUpstream())
+  const start = async (name: string, bootstrap: readonly string[]) =>
+    parts.use(
+      await startSidecar({
+        QIS_UPSTREAM: upstream.url,
+        QIS_DATA: join(folder.path, name),
+        QIS_CAPTURE: join(folder.path, `${name}.capture`),
+        QIS_PROFILE: 'open',
+        QIS_BOOTSTRAP: bootstrap.join(','),
+      }),
+    )
+  const a = await start('a', [])
+  const b = await start('b', a.addresses)
+  return { a, b, folder: folder.path, upstream, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+async function confidence(site: SidecarProcess, headers: Record<string, string> = {}): Promise<string | null> {
+  const response = await chat(site.data, QUESTION, headers)
+  assert.equal(await response.text(), CHAT_BODY)
+  return response.headers.get('x-qis-confidence')
+}
+
+async function vote(site: SidecarProcess, rating: string, headers: Record<string, string> = {}): Promise<void> {
+  const response = await chat(site.data, QUESTION, headers)
+  await response.text()
+  const feedback = await postFeedback(site.data, { receipt: response.headers.get('x-qis-receipt'), rating })
+  assert.equal(feedback.status, 202)
+}
+
+async function meet({ a, b }: { a: SidecarProcess; b: SidecarProcess }): Promise<void> {
+  assert.equal(await confidence(b), null)
+  await vote(a, 'down')
+  await until("A's vote to reach B", () => confidence(b), NETWORK_DEADLINE)
+}
+
+suite('two deployments', () => {
+  test('one told of the other’s outcome answers with a changed confidence, without being asked', async () => {
+    await using sites = await twoSites()
+    await meet(sites)
+    assert.ok(Number(await confidence(sites.b)) < 0.5)
+  })
+
+  test('a newcomer is told what was said before it came', async () => {
+    await using sites = await twoSites()
+    await vote(sites.a, 'down')
+    await until('the backfill', () => confidence(sites.b), NETWORK_DEADLINE)
+  })
+
+  test('a peer that is killed fails no request of the other', async () => {
+    await using sites = await twoSites()
+    await meet(sites)
+    sites.a.child.kill('SIGKILL')
+    for (let asked = 0; asked < 50; asked++) assert.ok(await confidence(sites.b))
+    await until(
+      'B to notice',
+      async () =>
+        ((await (await fetch(`${sites.b.admin}/qis/status`)).json()) as { peers: string[] }).peers.length === 0,
+      NETWORK_DEADLINE,
+    )
+    await vote(sites.b, 'up')
+    assert.ok(await confidence(sites.b))
+  })
+
+  test('a scan of all traffic finds a word that was planted in it, and not the question', async () => {
+    await using sites = await twoSites()
+    // The domain is said to peers by design, which makes it the place to plant a word.
+    const planted = { 'x-qis-domain': 'zanzibar' }
+    assert.equal(await confidence(sites.b, planted), null)
+    await vote(sites.a, 'down', planted)
+    await until("A's vote to reach B", () => confidence(sites.b, planted), NETWORK_DEADLINE)
+    await sites.a[Symbol.asyncDispose]()
+    await sites.b[Symbol.asyncDispose]()
+    const sent = await readCapture(join(sites.folder, 'a.capture'))
+    const received = await readCapture(join(sites.folder, 'b.capture'))
+    for (const bytes of [sent.out, received.in]) {
+      assert.deepEqual(findWords(bytes, ['zanzibar', 'ibuprofen']), [{ word: 'zanzibar', encoding: 'plain' }])
+    }
+  })
+})
+
+suite('the scanner', () => {
+  const noise = Buffer.from('a1b2 nothing to see here 9f8e7d')
+  const hidden: [string, Buffer][] = [
+    ['plain', Buffer.from('xxIbuProfenxx')],
+    ['utf16le', Buffer.from('ibuprofen', 'utf16le')],
+    ['hex', Buffer.from(Buffer.from('ibuprofen').toString('hex'))],
+    ...[0, 1, 2].map(offset => {
+      const text = `${'x'.repeat(offset)}ibuprofen and more`
+      return ['base64', Buffer.from(Buffer.from(text).toString('base64'))] as [string, Buffer]
+    }),
+  ]
+  for (const [encoding, bytes] of hidden) {
+    test(`finds a word in ${encoding}`, () => {
+      assert.deepEqual(findWords(Buffer.concat([noise, bytes, noise]), ['ibuprofen']), [
+        { word: 'ibuprofen', encoding },
+      ])
+    })
+  }
+  test('finds nothing where nothing is', () => assert.deepEqual(findWords(noise, ['ibuprofen']), []))
+})

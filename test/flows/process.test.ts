@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
+import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
+import { until } from '../support/poll.ts'
+import { chat } from '../support/sidecar.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+import { CHAT_BODY, CHAT_EVENTS, startUpstream } from '../support/upstream.ts'
+
+const SPACE = join(import.meta.dirname, '../../embeddings/spaces/lexical-1')
+
+/** A port that something else listens on. */
+async function takenPort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  return { port: address.port, [Symbol.asyncDispose]: async () => void server.close() }
+}
+
+async function run() {
+  const parts = new AsyncDisposableStack()
+  const folder = parts.use(await tempFolder())
+  const upstream = parts.use(await startUpstream())
+  const settings = { QIS_UPSTREAM: upstream.url, QIS_DATA: join(folder.path, 'data'), QIS_MODE: 'off' }
+  return { folder: folder.path, upstream, settings, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** Starts a sidecar that must refuse to, with one line and exit code 2. */
+async function refusal(settings: Record<string, string>): Promise<string> {
+  const started = startSidecar(settings)
+  const failure = await started.then(
+    async (sidecar: SidecarProcess) => {
+      await sidecar[Symbol.asyncDispose]()
+      assert.fail('it started')
+    },
+    (error: Error) => error.message,
+  )
+  const [first = '', ...lines] = failure.split('\n')
+  assert.match(first, /ended with code 2/)
+  const said = lines.filter(line => line !== '')
+  assert.equal(said.length, 1, failure)
+  return said[0] ?? ''
+}
+
+suite('a start that cannot succeed says why in one line and leaves everything as it was', () => {
+  const broken: [string, string, RegExp][] = [
+    ['database', 'qis.db', /qis\.db is not a readable database.*restore a backup/],
+    ['identity', 'identity.key', /identity\.key does not hold an Ed25519 key.*restore it/],
+    ['receipt key', 'receipt.key', /receipt\.key does not hold a receipt key.*restore it/],
+  ]
+  for (const [what, file, expected] of broken) {
+    test(`a broken ${what}`, async () => {
+      await using site = await run()
+      const path = join(site.settings.QIS_DATA, file)
+      await mkdir(site.settings.QIS_DATA)
+      const rubbish = Buffer.from('this is not what it should be\n'.repeat(200))
+      await writeFile(path, rubbish)
+      assert.match(await refusal(site.settings), expected)
+      assert.deepEqual(await readFile(path), rubbish)
+    })
+  }
+
+  test('a tampered codebook', async () => {
+    await using site = await run()
+    const space = join(site.folder, 'space')
+    await cp(SPACE, space, { recursive: true })
+    const path = join(space, 'codebook.bin')
+    const bytes = await readFile(path)
+    bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000)
+    await writeFile(path, bytes)
+    assert.match(await refusal({ ...site.settings, QIS_SPACE: space }), /codebook\.bin does not match/)
+  })
+
+  test('a setting that makes no sense', async () => {
+    await using site = await run()
+    assert.match(await refusal({ ...site.settings, QIS_MODE: 'maybe' }), /QIS_MODE must be one of/)
+  })
+
+  test('a space that belongs to another embedder', async () => {
+    await using site = await run()
+    assert.match(await refusal({ ...site.settings, QIS_SPACE: 'potion-base-2m' }), /QIS_SPACE must be the space/)
+    assert.match(await refusal({ ...site.settings, QIS_SPACE: 'nonsense' }), /no space nonsense.*lexical-1/)
+  })
+
+  test('a data port that is taken', async () => {
+    await using site = await run()
+    await using taken = await takenPort()
+    const said = await refusal({ ...site.settings, QIS_DATA_LISTEN: `127.0.0.1:${taken.port}` })
+    assert.match(said, /cannot listen on .*EADDRINUSE.*QIS_DATA_LISTEN/)
+  })
+})
+
+suite('a running sidecar', () => {
+  test('serves on when the port for its peers is taken, and says so', async () => {
+    await using site = await run()
+    await using taken = await takenPort()
+    await using sidecar = await startSidecar({
+      ...site.settings,
+      QIS_MODE: 'share',
+      QIS_P2P_LISTEN: `/ip4/127.0.0.1/tcp/${taken.port}`,
+    })
+    assert.equal(await (await chat(sidecar.data, 'hello')).text(), CHAT_BODY)
+    assert.ok(sidecar.log.some(line => line.includes('the network could not start')))
+  })
+
+  test('finishes the answers under way after SIGTERM, refuses new ones, and leaves with code 0', async () => {
+    await using site = await run()
+    site.upstream.mode = 'stream-gated'
+    await using sidecar = await startSidecar(site.settings)
+    const response = await chat(sidecar.data, 'hello')
+    const seen = await site.upstream.nextRequest()
+    const exited = once(sidecar.child, 'exit')
+    sidecar.child.kill('SIGTERM')
+    await until('readyz to say no', async () => (await fetch(`${sidecar.admin}/readyz`)).status === 503)
+    await until('the data port to close', () =>
+      chat(sidecar.data, 'too late').then(
+        () => false,
+        () => true,
+      ),
+    )
+    seen.release(CHAT_EVENTS.length)
+    assert.equal(await response.text(), CHAT_EVENTS.join(''))
+    assert.deepEqual(await exited, [0, null])
+  })
+
+  test('cuts answers that outlast QIS_SHUTDOWN_MS', async () => {
+    await using site = await run()
+    site.upstream.mode = 'stream-gated'
+    await using sidecar = await startSidecar({ ...site.settings, QIS_SHUTDOWN_MS: '200' })
+    const response = await chat(sidecar.data, 'hello')
+    const exited = once(sidecar.child, 'exit')
+    sidecar.child.kill('SIGTERM')
+    await assert.rejects(response.text())
+    assert.deepEqual(await exited, [0, null])
+  })
+
+  test('asks for the token when it can be reached from other machines, but never of a proxied request', async () => {
+    await using site = await run()
+    await using sidecar = await startSidecar({
+      ...site.settings,
+      QIS_DATA_LISTEN: '0.0.0.0:0',
+      QIS_ADMIN_LISTEN: '0.0.0.0:0',
+      QIS_ADMIN_TOKEN: 'secret',
+    })
+    const [data, admin] = [sidecar.data, sidecar.admin].map(url => url.replace('0.0.0.0', '127.0.0.1')) as [
+      string,
+      string,
+    ]
+    const answer = await chat(data, 'hello')
+    assert.equal(answer.status, 200)
+    const feedback = async (body: object, authorization?: string) =>
+      (
+        await fetch(`${data}/qis/feedback`, {
+          method: 'POST',
+          body: JSON.stringify({ rating: 'up', ...body }),
+          headers: authorization === undefined ? {} : { authorization },
+        })
+      ).status
+    const request_id = answer.headers.get('x-qis-request-id')
+    assert.equal(await feedback({ request_id }), 401)
+    assert.equal(await feedback({ request_id }, 'Bearer wrong'), 401)
+    assert.equal(await feedback({ request_id }, 'Bearer secret'), 202)
+    assert.equal(await feedback({ receipt: answer.headers.get('x-qis-receipt') }), 202)
+    assert.equal((await fetch(`${admin}/metrics`)).status, 401)
+    assert.equal((await fetch(`${admin}/metrics`, { headers: { authorization: 'Bearer secret' } })).status, 200)
+    assert.equal((await fetch(`${admin}/healthz`)).status, 200)
+  })
+})

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import {
+  type Config,
+  ConfigInvalidError,
+  describeVariables,
+  environmentVariables,
+  readConfig,
+  unknownVariables,
+} from '../../proxy/config.ts'
+
+suite('the configuration', () => {
+  test('has a default for all that need not be chosen', () => {
+    const config = readConfig({})
+    assert.deepEqual(config.dataListen, { host: '127.0.0.1', port: 8787 })
+    assert.deepEqual(config.adminListen, { host: '127.0.0.1', port: 8788 })
+    assert.equal(config.upstream, undefined)
+    assert.equal(config.mode, 'share')
+    assert.equal(config.profile, 'standard')
+  })
+
+  const good: [string, string, keyof Config, unknown][] = [
+    ['QIS_UPSTREAM', 'http://10.0.0.5:8000', 'upstream', 'http://10.0.0.5:8000'],
+    ['QIS_UPSTREAM', 'https://llm.example/v1', 'upstream', 'https://llm.example'],
+    ['QIS_DATA_LISTEN', '[::1]:9000', 'dataListen', { host: '::1', port: 9000 }],
+    ['QIS_ADMIN_LISTEN', 'localhost:0', 'adminListen', { host: 'localhost', port: 0 }],
+    ['QIS_DATA', '/var/lib/qis', 'dataDir', '/var/lib/qis'],
+    ['QIS_MODE', 'receive', 'mode', 'receive'],
+    ['QIS_PROFILE', 'open', 'profile', 'open'],
+    ['QIS_BOOTSTRAP', ' /a , /b,', 'bootstrap', ['/a', '/b']],
+    ['QIS_UPSTREAM_HEADERS', 'off', 'upstreamHeaders', false],
+    ['QIS_FIRST_BYTE_TIMEOUT_MS', '0', 'firstByteTimeoutMs', 0],
+    ['QIS_LOG_LEVEL', '', 'logLevel', 'info'],
+  ]
+  for (const [name, value, key, expected] of good) {
+    test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
+  }
+
+  const bad: [string, string, RegExp][] = [
+    ['QIS_UPSTREAM', 'localhost:11434', /origin like/],
+    ['QIS_UPSTREAM', 'http://x/api', /origin like/],
+    ['QIS_UPSTREAM', 'ftp://x', /origin like/],
+    ['QIS_DATA_LISTEN', '8787', /HOST:PORT/],
+    ['QIS_DATA_LISTEN', '127.0.0.1:99999', /HOST:PORT/],
+    ['QIS_MODE', 'sometimes', /one of off, receive, share/],
+    ['QIS_ADVICE_DEADLINE_MS', '1.5', /whole number from 1 to 10000/],
+    ['QIS_ADVICE_DEADLINE_MS', '0', /whole number from 1 to 10000/],
+    ['QIS_UPSTREAM_HEADERS', 'yes', /one of on, off/],
+    ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
+    ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
+    ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
+  ]
+  for (const [name, value, reason] of bad) {
+    test(`refuses ${name}=${value} and says what it must be`, () =>
+      assert.throws(
+        () => readConfig({ [name]: value }),
+        error => error instanceof ConfigInvalidError && error.message.includes('QIS_') && reason.test(error.message),
+      ))
+  }
+
+  test('tells typing errors from settings', () => {
+    assert.deepEqual(unknownVariables({ QIS_MODE: 'off', QIS_MOED: 'off', PATH: '/bin' }), ['QIS_MOED'])
+  })
+
+  test('describes every variable once', () => {
+    for (const name of environmentVariables) assert.equal(describeVariables().split(`  ${name} `).length, 2, name)
+  })
+})

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { validateHeaderValue } from 'node:http'
+import { suite, test } from 'node:test'
+import fc from 'fast-check'
+import { insightHeaders, readHints, withoutInsight } from '../../proxy/insight-headers.ts'
+import type { Insight } from '../../router/router.ts'
+
+const insight: Insight = {
+  code: 'a3f7c9d1b2e40000',
+  confidence: 0.734,
+  adjustment: -0.118,
+  grade: 'moderate',
+  weight: 2.5,
+  packets: 7,
+  peers: 3,
+}
+
+suite('what we tell', () => {
+  test('confidence, adjustment and evidence, in the documented spelling', () => {
+    assert.deepEqual(insightHeaders({ requestId: 'qis-1', receipt: 'r', insight, debug: false }), {
+      'x-qis-version': '1',
+      'x-qis-request-id': 'qis-1',
+      'x-qis-receipt': 'r',
+      'x-qis-confidence': '0.73',
+      'x-qis-adjustment': '-0.12',
+      'x-qis-evidence': 'moderate',
+    })
+  })
+
+  test('no confidence where there is no evidence', () => {
+    const headers = insightHeaders({ requestId: 'qis-1', insight: { ...insight, grade: 'none' }, debug: false })
+    assert.deepEqual(Object.keys(headers), ['x-qis-version', 'x-qis-request-id'])
+  })
+
+  test('more on request', () => {
+    const headers = insightHeaders({ requestId: 'qis-1', insight, debug: true })
+    assert.equal(headers['x-qis-fingerprint'], insight.code)
+    assert.equal(headers['x-qis-cell'], 'a3')
+    assert.equal(headers['x-qis-peers'], '3')
+  })
+
+  test('an adjustment has a sign, and none is minus zero', () => {
+    const adjusted = (adjustment: number) =>
+      insightHeaders({ requestId: 'q', insight: { ...insight, adjustment }, debug: false })['x-qis-adjustment']
+    assert.deepEqual([0.3, 0, -0.001, 0.001, -0.3].map(adjusted), ['+0.30', '+0.00', '+0.00', '+0.00', '-0.30'])
+  })
+})
+
+suite('what the client says', () => {
+  test('is read when it makes sense', () => {
+    assert.deepEqual(
+      readHints({
+        'x-qis-domain': 'Clinical.Oncology',
+        'x-qis-strategy': 'rag.pubmed',
+        'x-qis-self-confidence': '0.8',
+        'x-qis-debug': 'true',
+        'x-qis-opt-out': '1',
+      }),
+      { domain: 'clinical.oncology', strategy: 'rag.pubmed', selfConfidence: 0.8, debug: true, optOut: true },
+    )
+  })
+
+  test('counts as unsaid when it does not, and never leads to a header that cannot be sent', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), text => {
+        const hints = readHints({ 'x-qis-domain': text, 'x-qis-strategy': text, 'x-qis-self-confidence': text })
+        assert.match(hints.domain, /^[a-z0-9][a-z0-9._-]{0,31}$/)
+        if (hints.strategy !== undefined) validateHeaderValue('x', hints.strategy)
+        assert.ok(hints.selfConfidence === undefined || (hints.selfConfidence >= 0 && hints.selfConfidence <= 1))
+      }),
+    )
+    assert.deepEqual(readHints({ 'x-qis-domain': 'a\r\nb', 'x-qis-self-confidence': '7' }), {
+      domain: 'general',
+      strategy: undefined,
+      selfConfidence: undefined,
+      debug: false,
+      optOut: false,
+    })
+  })
+
+  test('is taken off whatever its case', () => {
+    assert.deepEqual(withoutInsight({ 'X-QIS-Domain': 'a', 'x-qis-anything': 'b', accept: 'c' }), { accept: 'c' })
+  })
+})

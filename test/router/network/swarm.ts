@@ -1,0 +1,47 @@
+/** Real libp2p nodes on loopback, arranged as a star around the first one. */
+import assert from 'node:assert/strict'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { createLibp2pNetwork, type Libp2pNetworkOptions } from '../../../router/network/libp2p.ts'
+import type { Network, NetworkHandlers } from '../../../router/network/network.ts'
+import { createNode, type Node, type NodeOptions } from '../../../router/network/node.ts'
+import { DEFAULTS } from '../../../router/network/options.ts'
+
+export const quiet = { debug() {}, info() {}, warn() {} }
+
+export interface Libp2pSwarm extends AsyncDisposable {
+  add(handlers: NetworkHandlers, options?: Libp2pNetworkOptions): Promise<Network>
+}
+
+export function createLibp2pSwarm(): Libp2pSwarm {
+  const stack = new AsyncDisposableStack()
+  let bootstrap: string[] | undefined
+  return {
+    async add(handlers, options = {}) {
+      const privateKey = await generateKeyPair('Ed25519')
+      const network = stack.use(
+        createLibp2pNetwork({ privateKey, logger: quiet }, { bootstrap: bootstrap ?? [], ...options }),
+      )
+      await network.start(handlers)
+      bootstrap ??= network.status().addresses
+      return network
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+/** A libp2p node without a network around it: to look at a node from outside, or to misbehave. */
+export async function startBareNode(options: Partial<NodeOptions> = {}): Promise<Node & AsyncDisposable> {
+  const node = await createNode(
+    { privateKey: await generateKeyPair('Ed25519'), deny: () => false },
+    { ...DEFAULTS, ...options },
+  )
+  await node.start()
+  return Object.assign(node, { [Symbol.asyncDispose]: async () => node.stop() })
+}
+
+export function addressOf(network: Network): Multiaddr {
+  const [address] = network.status().addresses
+  assert.ok(address !== undefined, 'the network listens')
+  return multiaddr(address)
+}
