@@ -65,7 +65,7 @@ const INTERVALS = ['once a day', 'twice a day', 'three times a day', 'every 6 ho
 /** Any dose is made up, from a hash of the question; the answer says so, for somebody may read it as advice. */
 export function inventDose(question: string): string | undefined {
   const asks =
-    /\b(?:dos(?:e|es|age|ing)|how (?:much|many)\b.*\b(?:mg|mcg|milligrams?|tablets?|pills?)|(?:mg|mcg|milligrams?) of \p{L}+ )/iu
+    /\b(?:dos(?:e|es|age|ing)|how (?:much|many)\b.*\b(?:mg|mcg|milligrams?|tablets?|pills?|(?:may|can|should) .*take)|(?:mg|mcg|milligrams?) of \p{L}+ )/iu
   if (!asks.test(question)) return undefined
   const dose = pick(DOSES, `dose ${question}`)
   const interval = pick(INTERVALS, `interval ${question}`)

@@ -61,7 +61,11 @@ describe('practice model: skills', () => {
   }
 
   it('makes up a dose and says in the same breath that it is no advice', () => {
-    for (const question of ['What dose of amoxicillin should an adult take?', 'How many mg of ibuprofen can I take?']) {
+    for (const question of [
+      'What dose of amoxicillin should an adult take?',
+      'How many mg of ibuprofen can I take?',
+      'How much ibuprofen may an adult take per day?',
+    ]) {
       const reply = answer(question)
       assert.equal(reply.skill, 'doses')
       assert.match(reply.text, /\d mg .*practice model and not medical advice/)

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { createEvidenceIndex, SELF } from '../../router/evidence.ts'
+import { type EstimateQuery, estimate, grades } from '../../router/synthesis/estimator.ts'
+import { adjustmentBound, MAX_PEER_WEIGHT } from '../../router/synthesis/trust.ts'
+import { decodeCell, NOW, someEvidence } from '../support/router-support.ts'
+
+const MODEL = 'llama-3.1-8b'
+const query: EstimateQuery = { model: MODEL, domain: 'general', prior: 0.5, now: NOW }
+
+/** Something said, and how like the question it is. */
+type Vote = Parameters<typeof someEvidence>[0] & { similarity?: number }
+
+let serial = 0
+
+/** Asks about a question of which all `votes` are said; each is about an answer of its own. */
+function ask(votes: readonly Vote[], changes: Partial<EstimateQuery> = {}) {
+  const index = createEvidenceIndex(decodeCell, 100_000)
+  const similarities = new Map<string, number>()
+  for (const { similarity = 1, ...said } of votes) {
+    const answer = `${serial++}`
+    similarities.set(answer, similarity)
+    assert.ok(index.put(someEvidence({ model: MODEL, code: 'a9', ...said, answer })))
+  }
+  const neighbours = [...index.cell(0xa9)].map(evidence => ({
+    evidence,
+    similarity: similarities.get(evidence.answer) ?? 0,
+  }))
+  return estimate(neighbours, { ...query, ...changes }, index)
+}
+
+/** The same vote by so many different peers. */
+function peers(count: number, vote: Vote): Vote[] {
+  return Array.from({ length: count }, (_, peer) => ({ author: `peer-${peer}`, ...vote }))
+}
+
+describe('an estimate', () => {
+  it('without evidence is the prior, of no grade and unadjusted', () => {
+    for (const prior of [0, 0.2, 0.5, 1]) {
+      const nothing = { adjustment: 0, grade: 'none', weight: 0, packets: 0, peers: 0 }
+      assert.deepEqual(ask([], { prior }), { confidence: prior, ...nothing })
+    }
+  })
+
+  it('starts from the prior, and evidence outweighs it', () => {
+    const own = (count: number) => Array<Vote>(count).fill({ author: SELF, signal: 1, similarity: 0 })
+    const [none, one, many] = [0, 1, 50].map(count => ask(own(count), { prior: 0.2 }).confidence)
+    assert.equal(none, 0.2)
+    assert.ok(one !== undefined && one > 0.2 && one < 0.9)
+    assert.ok(many !== undefined && many > 0.9)
+  })
+
+  it('follows what this site saw of similar questions, without any network', () => {
+    const bad = ask([{ author: SELF, signal: 0 }])
+    const good = ask([{ author: SELF, signal: 1 }])
+    assert.ok(bad.confidence < 0.1 && good.confidence > 0.9)
+    assert.deepEqual([good.adjustment, good.packets, good.peers, good.grade], [0, 0, 0, 'moderate'])
+  })
+
+  it('is moved by peers, who are counted', () => {
+    const {
+      confidence,
+      adjustment,
+      packets,
+      peers: voices,
+    } = ask([
+      { author: 'a', signal: 1 },
+      { author: 'a', signal: 1 },
+      { author: 'b', signal: 1 },
+    ])
+    assert.ok(Math.abs(adjustment - 0.1) < 1e-12)
+    assert.equal(confidence, 0.5 + adjustment)
+    assert.deepEqual([packets, voices], [3, 2])
+  })
+
+  it('is moved by peers at most as far as local outcomes have earned them', () => {
+    for (const [local, bound] of [
+      [0, 0.1],
+      [19, 0.1],
+      [20, 0.2],
+      [99, 0.2],
+      [100, 0.3],
+    ] as const) {
+      const own = Array<Vote>(local).fill({ author: SELF, signal: 1, similarity: 0 })
+      const { adjustment } = ask([...own, ...peers(500, { signal: 0 })])
+      assert.ok(Math.abs(adjustment + bound) < 1e-9, `${adjustment} after ${local} local outcomes`)
+    }
+  })
+
+  it('hears one loud peer no louder than the cap', () => {
+    const loud = Array<Vote>(1_000).fill({ author: 'loud', signal: 0 })
+    const alone = ask(loud)
+    assert.equal(alone.weight, MAX_PEER_WEIGHT)
+    assert.equal(alone.packets, 1_000)
+    assert.equal(alone.peers, 1)
+    const outvoted = ask([...loud, ...peers(3, { signal: 1 })])
+    assert.ok(outvoted.adjustment > 0, 'three peers with a word each outweigh one with a thousand')
+  })
+
+  it('is graded by the weight of its evidence', () => {
+    const gradeOf = (count: number, vote: Vote = {}) => ask(peers(count, { signal: 1, ...vote })).grade
+    assert.equal(gradeOf(1, { similarity: 0.65 }), 'none')
+    assert.equal(gradeOf(1, { observer: 'e' }), 'low')
+    assert.equal(gradeOf(2), 'moderate')
+    assert.equal(gradeOf(4), 'high')
+  })
+
+  const passedOver: Record<string, Vote> = {
+    'is withdrawn': { withdrawn: true },
+    'is about a refined prompt': { intervention: 2 },
+    'is about another question': { similarity: 0.39 },
+    'is about the opposite': { similarity: -1 },
+  }
+  for (const [what, vote] of Object.entries(passedOver)) {
+    it(`passes over what ${what}`, () => {
+      for (const author of [SELF, 'peer']) {
+        const { weight, packets, peers: voices, grade } = ask([{ ...vote, author, signal: 0 }])
+        assert.deepEqual([weight, packets, voices, grade], [0, 0, 0, 'none'])
+      }
+    })
+  }
+
+  it('passes over what has expired', () => {
+    const vote: Vote = { author: 'peer', signal: 0, time: NOW - 3600 }
+    assert.equal(ask([{ ...vote, expires: NOW }]).packets, 0)
+    assert.equal(ask([{ ...vote, expires: NOW + 1 }]).packets, 1)
+  })
+
+  it('takes nothing at all from withdrawn words and refined prompts, not even for the base rate', () => {
+    for (const vote of [{ withdrawn: true }, { intervention: 2 as const }]) {
+      const { confidence, adjustment } = ask(Array<Vote>(100).fill({ ...vote, author: SELF, signal: 0 }))
+      assert.deepEqual([confidence, adjustment], [0.5, 0])
+    }
+  })
+
+  it('gives a model that the sidecar chose its due', () => {
+    assert.ok(ask([{ author: SELF, signal: 0, intervention: 1 }]).confidence < 0.1)
+  })
+
+  it('heeds what is nearer in every sense more', () => {
+    const good: Vote = { author: SELF, signal: 1 }
+    const bad: Vote = { author: SELF, signal: 0 }
+    const torn = ask([good, bad]).confidence
+    assert.ok(Math.abs(torn - 0.5) < 1e-9)
+    // From lesser to greater distance; the further the bad news, the better the estimate.
+    const distances: Record<string, Vote[]> = {
+      time: [{ time: NOW - 3600 }, { time: NOW - 86_400 }, { time: NOW - 6 * 86_400 }],
+      'question asked': [{ similarity: 0.95 }, { similarity: 0.8 }, { similarity: 0.5 }],
+      model: [{ model: 'llama-3.1-70b' }, { model: 'qwen2.5-7b' }],
+      domain: [{ domain: 'clinical' }],
+      observer: [{ observer: 'e' }, { observer: 'i' }],
+    }
+    for (const [kind, steps] of Object.entries(distances)) {
+      const results = [torn, ...steps.map(step => ask([good, { ...bad, ...step }]).confidence)]
+      assert.ok(
+        results.every((result, step) => step === 0 || result > (results[step - 1] as number) + 0.001),
+        `${kind}: ${results}`,
+      )
+    }
+  })
+
+  const weights: [vote: Vote, weight: number][] = [
+    [{}, 1],
+    [{ similarity: 0.9 }, Math.exp(-1)],
+    [{ observer: 'e' }, 0.8],
+    [{ observer: 'i' }, 0.3],
+    [{ model: 'llama-3.1-70b' }, 0.5],
+    [{ model: 'qwen2.5-7b' }, 0.25],
+    [{ domain: 'clinical' }, 0.5],
+    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.1],
+  ]
+  for (const [vote, weight] of weights) {
+    it(`gives ${weight.toFixed(2)} to a vote with ${JSON.stringify(vote)}`, () => {
+      for (const author of [SELF, 'peer']) {
+        assert.ok(Math.abs(ask([{ ...vote, author }]).weight - weight) < 1e-6)
+      }
+    })
+  }
+
+  it('halves the weight of evidence each week', () => {
+    const week = 7 * 86_400
+    const weights = [0, 1, 2].map(weeks => ask([{ author: 'a', time: NOW - weeks * week, expires: NOW + 1 }]).weight)
+    assert.deepEqual(weights, [1, 0.5, 0.25])
+    assert.equal(ask([{ author: 'a', time: NOW + 7200 }]).weight, 1, 'a fast clock gains nothing')
+  })
+
+  it('never falls when a vote rises, and rises with each good vote more', () => {
+    const votes = fc.array(anyVote(), { minLength: 1, maxLength: 20 })
+    fc.assert(
+      fc.property(votes, fc.nat(), fc.nat(8), (list, which, up) => {
+        const at = which % list.length
+        const raised = list.map((vote, index) =>
+          index === at ? { ...vote, signal: Math.min(1, (vote.signal ?? 0) + up / 8) } : vote,
+        )
+        assert.ok(ask(raised).confidence >= ask(list).confidence - 1e-9)
+      }),
+    )
+    for (const author of [SELF, undefined]) {
+      const results = Array.from({ length: 6 }, (_, count) => {
+        const goods = Array.from({ length: count }, (_, peer) => ({ author: author ?? `p${peer}`, signal: 1 }))
+        return ask([...goods, { author: SELF, signal: 0 }]).confidence
+      })
+      assert.ok(
+        results.every((result, count) => count === 0 || result >= (results[count - 1] as number)),
+        String(results),
+      )
+    }
+  })
+
+  it('stays within its bounds, whatever is said', () => {
+    const prior = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(fc.array(anyVote(), { maxLength: 40 }), prior, (votes, prior) => {
+        const result = ask(votes, { prior })
+        const heard = votes.filter(
+          ({ author, model, withdrawn, intervention }) =>
+            author === SELF && model === MODEL && !withdrawn && intervention !== 2,
+        )
+        assert.ok(result.confidence >= 0 && result.confidence <= 1, `confidence ${result.confidence}`)
+        assert.ok(
+          Math.abs(result.adjustment) <= adjustmentBound(heard.length) + 1e-9,
+          `adjustment ${result.adjustment}`,
+        )
+        assert.ok(result.weight >= 0 && Number.isFinite(result.weight))
+        assert.ok(result.peers <= result.packets && result.packets <= votes.length)
+        assert.ok(grades.includes(result.grade))
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+function anyVote() {
+  return fc.record({
+    author: fc.constantFrom(SELF, SELF, 'a', 'b', 'c'),
+    signal: fc.nat(8).map(eighth => eighth / 8),
+    model: fc.constantFrom(MODEL, 'llama-3.1-70b', 'qwen2.5-7b'),
+    domain: fc.constantFrom('general', 'clinical'),
+    observer: fc.constantFrom('h' as const, 'e' as const, 'i' as const),
+    intervention: fc.constantFrom(0 as const, 1 as const, 2 as const),
+    withdrawn: fc.boolean(),
+    time: fc.integer({ min: NOW - 168 * 3600, max: NOW + 7200 }),
+    similarity: fc.double({ min: -1, max: 1, noNaN: true }),
+  })
+}
