@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { createCachedEmbedder } from '../embeddings/cached.ts'
@@ -11,6 +11,7 @@ import { createStaticEmbedder } from '../embeddings/static.ts'
 import { createTransformersEmbedder } from '../embeddings/transformers.ts'
 import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
+import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { loadSpace, type Space } from '../router/space.ts'
@@ -23,10 +24,13 @@ import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
 import { createFeedback } from './feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback-store.ts'
+import { isInsight } from './insight-headers.ts'
 import { createMetrics } from './metrics.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
-import { createUpstreamClient } from './upstream.ts'
+import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
+import { createTunnel } from './upstream/tunnel.ts'
+import { createUpstreams, type UpstreamEntry } from './upstream/upstreams.ts'
 
 export interface Sidecar extends AsyncDisposable {
   readonly data: FastifyInstance
@@ -34,15 +38,21 @@ export interface Sidecar extends AsyncDisposable {
   readonly router: Router
   /** From now on `/readyz` says no. */
   stopAccepting(): void
+  /** Breaks off what is still under way. */
+  cut(): void
 }
 
 const RECEIPT_KEY_BYTES = 32
 
 /**
- * @param origin of the LLM server, already found
+ * @param entries the LLM servers, already found
  * @throws errors with a `code`, each naming the file or setting at fault; nothing is left open then
  */
-export async function createSidecar(config: Config, origin: string, logger: FastifyBaseLogger): Promise<Sidecar> {
+export async function createSidecar(
+  config: Config,
+  entries: readonly UpstreamEntry[],
+  logger: FastifyBaseLogger,
+): Promise<Sidecar> {
   await using parts = new AsyncDisposableStack()
   await mkdir(config.dataDir, { recursive: true })
 
@@ -98,19 +108,27 @@ export async function createSidecar(config: Config, origin: string, logger: Fast
     onTaken: metrics.feedbackTaken,
   })
   const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
-  const upstream = parts.use(createUpstreamClient(config))
+  const tls = readTls(config)
+  const agents = parts.use(createUpstreamAgents({ ...config, tls }))
+  const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
+  metrics.watchUpstreams(upstreams.status)
+  const client = createUpstreamClient(agents, upstreams)
+  const tunnel = createTunnel({
+    origin: () => upstreams.choose(undefined)[0] ?? '',
+    handshakeTimeoutMs: config.connectTimeoutMs,
+    tls,
+    isOurs: isInsight,
+  })
 
   let ready = true
   const data = createApp(
-    { upstream, adviser, answers, receipts, feedback, metrics, logger },
-    {
-      origin,
-      adviceBodyBytes: config.adviceBodyBytes,
-      upstreamHeaders: config.upstreamHeaders,
-      token: isLoopback(config.dataListen) ? undefined : config.adminToken,
-    },
+    { client, upstreams, tunnel, adviser, answers, receipts, feedback, metrics, logger },
+    { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
   )
-  parts.defer(() => data.close())
+  parts.defer(() => {
+    tunnel.cut()
+    return data.close()
+  })
   const admin = createOperations(
     { router, metrics, logger, ready: () => ready },
     { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
@@ -125,6 +143,10 @@ export async function createSidecar(config: Config, origin: string, logger: Fast
     router,
     stopAccepting() {
       ready = false
+    },
+    cut() {
+      data.server.closeAllConnections()
+      tunnel.cut()
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
@@ -159,20 +181,23 @@ function checkFit(embedder: Embedder, space: Space): void {
 }
 
 async function loadReceiptKey(file: string): Promise<Buffer> {
-  try {
-    const key = Buffer.from((await readFile(file, 'utf8')).trim(), 'base64')
-    if (key.length === RECEIPT_KEY_BYTES) return key
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-      throw new ConfigInvalidError(
-        `${file} cannot be read (${(error as NodeJS.ErrnoException).code}): check its permissions`,
-      )
-    }
-    const key = randomBytes(RECEIPT_KEY_BYTES)
-    await writeFile(file, `${key.toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
-    return key
-  }
+  const text = await readOrCreate(file, () => randomBytes(RECEIPT_KEY_BYTES).toString('base64')).catch(
+    (cause: NodeJS.ErrnoException) => {
+      throw new ConfigInvalidError(`${file} cannot be read (${cause.code}): check its permissions`, { cause })
+    },
+  )
+  const key = Buffer.from(text, 'base64')
+  if (key.length === RECEIPT_KEY_BYTES) return key
   throw new ConfigInvalidError(
     `${file} does not hold a receipt key: restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
   )
+}
+
+function readTls({ upstreamCa, upstreamCert, upstreamKey }: Config): TlsOptions {
+  try {
+    return readTlsFiles({ ca: upstreamCa, cert: upstreamCert, key: upstreamKey })
+  } catch (cause) {
+    const { path, code } = cause as NodeJS.ErrnoException
+    throw new ConfigInvalidError(`${path} cannot be read (${code}); see QIS_UPSTREAM_CA, _CERT and _KEY`, { cause })
+  }
 }

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
   override readonly name = 'ConfigInvalidError'
@@ -15,8 +16,11 @@ export interface Address {
 }
 
 export interface Config {
-  /** Origin of the LLM server, undefined to look for one. */
-  upstream: string | undefined
+  /** The LLM servers, best first; undefined to look for one. */
+  upstreams: UpstreamEntry[] | undefined
+  upstreamCa: string | undefined
+  upstreamCert: string | undefined
+  upstreamKey: string | undefined
   dataListen: Address
   adminListen: Address
   adminToken: string | undefined
@@ -31,6 +35,8 @@ export interface Config {
   space: string | undefined
   adviceDeadlineMs: number
   adviceBodyBytes: number
+  maxBodyBytes: number
+  keepAliveCommentMs: number
   upstreamHeaders: boolean
   connectTimeoutMs: number
   firstByteTimeoutMs: number
@@ -88,13 +94,38 @@ function origin(text: string): string {
   return url.origin
 }
 
+function upstreamEntries(text: string): UpstreamEntry[] {
+  const entries = list(text).map(entry => {
+    const [url = '', ...models] = entry.split(/\s+/)
+    return { origin: origin(url), models }
+  })
+  if (new Set(entries.map(entry => entry.origin)).size < entries.length)
+    throw new Error('servers that are all different')
+  return entries
+}
+
 const MINUTE_MS = 60_000
 
 const variables = {
-  upstream: {
+  upstreams: {
     name: 'QIS_UPSTREAM',
-    help: 'the LLM server; looked for on the usual local ports when unset',
-    parse: origin,
+    help: 'the LLM server, or several by comma, each with the models it serves if it cannot be asked: "http://a:8000 llama3, http://b:8000"; looked for on the usual local ports when unset',
+    parse: upstreamEntries,
+  },
+  upstreamCa: {
+    name: 'QIS_UPSTREAM_CA',
+    help: 'PEM file of the authority that signed its certificate',
+    parse: path => resolve(path),
+  },
+  upstreamCert: {
+    name: 'QIS_UPSTREAM_CERT',
+    help: 'PEM file of the certificate to show it (mTLS)',
+    parse: path => resolve(path),
+  },
+  upstreamKey: {
+    name: 'QIS_UPSTREAM_KEY',
+    help: 'PEM file of the key of that certificate',
+    parse: path => resolve(path),
   },
   dataListen: { name: 'QIS_DATA_LISTEN', default: '127.0.0.1:8787', help: 'where clients connect', parse: address },
   adminListen: { name: 'QIS_ADMIN_LISTEN', default: '127.0.0.1:8788', help: 'metrics, health, ledger', parse: address },
@@ -151,6 +182,18 @@ const variables = {
     default: '33554432',
     help: 'larger request bodies pass through without advice',
     parse: whole(1024, 1 << 30),
+  },
+  maxBodyBytes: {
+    name: 'QIS_MAX_BODY_BYTES',
+    default: '0',
+    help: 'larger request bodies are refused with a 413; 0 for no limit',
+    parse: whole(0, Number.MAX_SAFE_INTEGER),
+  },
+  keepAliveCommentMs: {
+    name: 'QIS_KEEP_ALIVE_COMMENT_MS',
+    default: '0',
+    help: 'while a stream has not begun, send a comment this often, for balancers that give up; 0 for never',
+    parse: whole(0, 10 * MINUTE_MS),
   },
   upstreamHeaders: {
     name: 'QIS_UPSTREAM_HEADERS',
@@ -238,6 +281,9 @@ function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEn
 }
 
 function checkTogether(config: Config): void {
+  if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
+    throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
+  }
   for (const listen of [config.dataListen, config.adminListen]) {
     if (!isLoopback(listen) && config.adminToken === undefined) {
       throw new ConfigInvalidError(

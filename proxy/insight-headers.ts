@@ -31,9 +31,14 @@ export function readHints(headers: IncomingHttpHeaders): Hints {
   }
 }
 
+/** Whether a header, in lower case, is one of ours. */
+export function isInsight(name: string): boolean {
+  return name.startsWith(PREFIX)
+}
+
 /** Takes every x-qis-* header away, ours or forged. */
 export function withoutInsight<T>(headers: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.toLowerCase().startsWith(PREFIX)))
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !isInsight(name.toLowerCase())))
 }
 
 export interface Told {

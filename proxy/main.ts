@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** The process: reads the configuration, listens, answers signals, and leaves with an exit code that means something. */
 import type { FastifyInstance } from 'fastify'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { createSidecar, type Sidecar } from './components.ts'
 import { type Address, type Config, describeVariables, readConfig, unknownVariables } from './config.ts'
 import { createPracticeModel } from './practice/server.ts'
-import { findUpstream } from './upstream.ts'
+import { findUpstream } from './upstream/find.ts'
 
 const USAGE = `qis-sidecar: a proxy in front of an OpenAI-compatible LLM server that learns from other deployments
 which kinds of question the model answers well. No question, answer or user leaves the machine.
@@ -28,33 +28,33 @@ async function run(config: Config): Promise<void> {
   const unknown = unknownVariables()
   if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 
-  let origin = config.upstream
-  if (origin === undefined) {
-    const found = await findUpstream()
-    if (found) {
-      logger.info(found, `found ${found.server} at ${found.origin}; set QIS_UPSTREAM to name another`)
-      origin = found.origin
-    } else {
-      origin = await parts.use(createPracticeModel({ logger })).listen()
-      logger.warn(
-        { origin },
-        'NO LLM SERVER FOUND: answers come from the built-in practice model, which is not an LLM; set QIS_UPSTREAM to the real one',
-      )
-    }
-  }
-
-  const sidecar = parts.use(await createSidecar(config, origin, logger))
+  const upstreams = config.upstreams ?? [{ origin: await findOrPractise(parts, logger), models: [] }]
+  const sidecar = parts.use(await createSidecar(config, upstreams, logger))
   await listen(sidecar.data, config.dataListen, 'QIS_DATA_LISTEN')
   await listen(sidecar.admin, config.adminListen, 'QIS_ADMIN_LISTEN')
   const { id, addresses, networkUp } = sidecar.router.status()
   logger.info(
-    { data: urlOf(sidecar.data), admin: urlOf(sidecar.admin), upstream: origin, peerId: id, addresses, networkUp },
+    { data: urlOf(sidecar.data), admin: urlOf(sidecar.admin), upstreams, peerId: id, addresses, networkUp },
     'ready: point your client at the data address',
   )
 
   await stop
   logger.info('stopping: running answers may end')
   await drain(sidecar, config.shutdownMs)
+}
+
+async function findOrPractise(parts: AsyncDisposableStack, logger: Logger): Promise<string> {
+  const found = await findUpstream()
+  if (found) {
+    logger.info(found, `found ${found.server} at ${found.origin}; set QIS_UPSTREAM to name another`)
+    return found.origin
+  }
+  const origin = await parts.use(createPracticeModel({ logger })).listen()
+  logger.warn(
+    { origin },
+    'NO LLM SERVER FOUND: answers come from the built-in practice model, which is not an LLM; set QIS_UPSTREAM to the real one',
+  )
+  return origin
 }
 
 async function listen(app: FastifyInstance, { host, port }: Address, setting: string): Promise<void> {
@@ -93,7 +93,7 @@ async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
   sidecar.stopAccepting()
   // Closing ends the connections that are idle at that moment; those whose answer ends later would be kept alive.
   const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
-  const late = setTimeout(() => server.closeAllConnections(), deadlineMs)
+  const late = setTimeout(() => sidecar.cut(), deadlineMs)
   try {
     await sidecar.data.close()
   } finally {

@@ -1,17 +1,20 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { RouterObserver } from '../router/router.ts'
+import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
+import type { UpstreamStatus } from './upstream/upstreams.ts'
 
 export interface Metrics extends RouterObserver {
   readonly registry: Registry
   /** Time from the request's arrival until it was ready to be forwarded. */
   adviceTaken(result: AdviceResult, seconds: number): void
   /** `kind`: whether the path carries a question. */
-  responded(kind: 'query' | 'other', status: number, seconds: number): void
+  responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
   clientLeft(): void
   feedbackTaken(rating: string, status: string): void
   indexFailed(): void
+  /** Read at each scrape. */
+  watchUpstreams(read: () => UpstreamStatus[]): void
   /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
 }
@@ -97,7 +100,7 @@ export function createMetrics(): Metrics {
       overhead.observe(seconds)
     },
     responded(kind, status, seconds) {
-      requests.inc({ kind, status: `${Math.floor(status / 100)}xx` })
+      requests.inc({ kind, status: status === 'left' ? status : `${Math.floor(status / 100)}xx` })
       duration.observe({ kind }, seconds)
     },
     clientLeft: () => left.inc(),
@@ -112,6 +115,17 @@ export function createMetrics(): Metrics {
       if (recipients > 0) sentBytes.inc(bytes)
     },
     outcomeWithheld: () => withheld.inc(),
+    watchUpstreams(read) {
+      new Gauge({
+        name: 'qis_upstream_up',
+        help: 'Whether an LLM server answers; of a single one, whether the last connections to it could be made',
+        labelNames: ['upstream'],
+        registers,
+        collect() {
+          for (const { origin, up } of read()) this.set({ upstream: origin }, up ? 1 : 0)
+        },
+      })
+    },
     watchSwarm(read) {
       const gauge = (name: string, help: string, value: () => number) =>
         new Gauge({

@@ -2,6 +2,7 @@
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
 import type { Outcome } from './outcome.ts'
+import { createTallies, type Tally } from './tallies.ts'
 
 /** Author of this site's own outcomes. */
 export const SELF = ''
@@ -15,25 +16,20 @@ export interface Evidence extends Outcome {
   family: string
 }
 
-/** Sum and count of signals. */
-export interface Tally {
-  n: number
-  sum: number
-}
-
 export interface EvidenceIndex {
   readonly size: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
   put(entry: Omit<Evidence, 'decoded' | 'family'>): boolean
   /** The live evidence of one cell. */
   cell(cell: number): Iterable<Evidence>
-  /** Signals about a model, in one domain or in all, said by this site alone or by everyone. */
+  /** Signals about a model, in one domain or in all, said by this site alone or by everyone, no peer too loudly. */
   tally(model: string, domain: string | undefined, ownOnly: boolean): Tally
   /** Drops what has expired. */
   sweep(now: number): void
 }
 
-const NOTHING: Tally = { n: 0, sum: 0 }
+/** So many outcomes of one peer count towards a model's base rate; its average counts however many it sends. */
+const MAX_PEER_TALLY = 20
 
 /** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
 export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
@@ -42,20 +38,13 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   /** Those of peers, so that no flood of theirs can drown what this site knows first-hand. */
   const foreign = new Map<string, Evidence>()
   const byCell = new Map<number, Map<string, Evidence>>()
-  const tallies = new Map<string, Tally>()
+  const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
 
   const count = (entry: Evidence, direction: 1 | -1) => {
     // What came of a refined prompt says nothing about what the model does by itself.
     if (entry.withdrawn || entry.intervention === 2) return
-    for (const owner of entry.author === SELF ? ['all', 'own'] : ['all']) {
-      for (const key of [tallyKey(owner, entry.model), tallyKey(owner, entry.model, entry.domain)]) {
-        const tally = tallies.get(key) ?? { n: 0, sum: 0 }
-        tally.n += direction
-        tally.sum += direction * entry.signal
-        if (tally.n > 0) tallies.set(key, tally)
-        else tallies.delete(key)
-      }
-    }
+    tallies.count(tallyKey(entry.model), entry.author, entry.signal, direction)
+    tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, direction)
   }
   const remove = (id: string, entry: Evidence) => {
     byId.delete(id)
@@ -89,7 +78,10 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       return true
     },
     cell: cell => byCell.get(cell)?.values() ?? [],
-    tally: (model, domain, ownOnly) => tallies.get(tallyKey(ownOnly ? 'own' : 'all', model, domain)) ?? NOTHING,
+    tally(model, domain, ownOnly) {
+      const subject = tallyKey(model, domain)
+      return ownOnly ? tallies.of(subject, SELF) : tallies.all(subject)
+    },
     sweep(now) {
       for (const [id, entry] of byId) if (entry.expires <= now) remove(id, entry)
     },
@@ -97,6 +89,6 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
 }
 
 /** Neither models nor domains contain a slash. */
-function tallyKey(owner: string, model: string, domain?: string): string {
-  return `${owner}/${model}/${domain ?? ''}`
+function tallyKey(model: string, domain = ''): string {
+  return `${model}/${domain}`
 }

@@ -1,8 +1,8 @@
 /** This node's key: made on first start, kept in one file that only its owner can read. Pseudonymous, never a name. */
 import { hkdfSync } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
-import type { Ed25519PrivateKey } from '@libp2p/interface'
+import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface'
+import { readOrCreate } from './key-file.ts'
 
 export interface Identity {
   privateKey: Ed25519PrivateKey
@@ -17,31 +17,31 @@ export class IdentityInvalidError extends Error {
   readonly code = 'ERR_IDENTITY_INVALID'
 }
 
-/** @throws {IdentityInvalidError} when the file holds something else; it is left as it is */
+/** @throws {IdentityInvalidError} when the file holds something else or cannot be read; it is left as it is */
 export async function loadIdentity(file: string): Promise<Identity> {
-  const stored = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw new IdentityInvalidError(`${file} cannot be read (${error.code}): check its permissions`, { cause: error })
-  })
-  return identityOf(stored === undefined ? await create(file) : parse(stored, file))
+  try {
+    return identityOf(parse(await readOrCreate(file, create), file))
+  } catch (error) {
+    if (error instanceof IdentityInvalidError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    throw new IdentityInvalidError(`${file} cannot be read (${code}): check its permissions`, { cause: error })
+  }
 }
 
-async function create(file: string): Promise<Ed25519PrivateKey> {
-  const privateKey = await generateKeyPair('Ed25519')
-  const text = Buffer.from(privateKeyToProtobuf(privateKey)).toString('base64')
-  await writeFile(file, `${text}\n`, { mode: 0o600, flag: 'wx' })
-  return privateKey
+async function create(): Promise<string> {
+  return Buffer.from(privateKeyToProtobuf(await generateKeyPair('Ed25519'))).toString('base64')
 }
 
 function parse(text: string, file: string): Ed25519PrivateKey {
   const explain = `${file} does not hold an Ed25519 key: restore it from a backup, or move it away to start under a new identity; nothing was changed`
+  let key: PrivateKey
   try {
-    const key = privateKeyFromProtobuf(Buffer.from(text.trim(), 'base64'))
-    if (key.type === 'Ed25519') return key
+    key = privateKeyFromProtobuf(Buffer.from(text, 'base64'))
   } catch (cause) {
     throw new IdentityInvalidError(explain, { cause })
   }
-  throw new IdentityInvalidError(explain)
+  if (key.type !== 'Ed25519') throw new IdentityInvalidError(explain)
+  return key
 }
 
 function identityOf(privateKey: Ed25519PrivateKey): Identity {

@@ -1,48 +1,20 @@
 /** The face of the swarm to the rest of the program: `lookup` asks what is known, `learn` adds to it. */
 import { createHmac } from 'node:crypto'
+import { createAttention } from './attention.ts'
 import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
 import { createEvidenceIndex, SELF } from './evidence.ts'
 import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
-import { createInterest } from './interest.ts'
-import { type RoutingKey, routingKey } from './keyspace.ts'
-import type { Network, NetworkHandlers, NetworkStatus, Verdict } from './network/network.ts'
+import { createIntake, keyOf } from './intake.ts'
+import { routingKey } from './keyspace.ts'
+import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
+import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
-import {
-  encodePayload,
-  expiresAt,
-  openPacket,
-  type Packet,
-  PacketInvalidError,
-  readKeptPacket,
-  sealPacket,
-} from './packet.ts'
+import { encodePayload, expiresAt, readKeptPacket } from './packet.ts'
 import type { Space } from './space.ts'
 import type { LedgerEntry, OutboxEntry, Store, StoredPacket } from './store/store.ts'
 import { type Estimate, estimate, type Neighbour } from './synthesis/estimator.ts'
-
-export interface Logger {
-  debug(details: object, message: string): void
-  info(details: object, message: string): void
-  warn(details: object, message: string): void
-}
-
-/** Why a packet that arrived was not kept. */
-export type RejectReason =
-  | PacketInvalidError['fault']
-  | 'other_space'
-  | 'wrong_key'
-  | 'expired'
-  | 'from_future'
-  | 'known'
-  | 'store_failed'
-
-/** Told of what passes, for metrics. */
-export interface RouterObserver {
-  packetReceived(result: 'accepted' | RejectReason, bytes: number): void
-  packetSent(recipients: number, bytes: number): void
-  outcomeWithheld(): void
-}
+import type { Logger, RouterObserver } from './telemetry.ts'
 
 export interface RouterComponents {
   space: Space
@@ -115,14 +87,7 @@ export interface Router {
 
 const OUTBOX_INTERVAL_MS = 5_000
 const SWEEP_INTERVAL_MS = 10 * 60_000
-/** A packet handed to nobody is offered again after this long. */
-const RETRY_S = 30
-const OUTBOX_BATCH = 50
-const MAX_CLOCK_SKEW_S = 2 * 3600
 const MAX_REVISION = 255
-/** Cells backfilled once because a question touched them, though they are not joined. */
-const MAX_VISITED = 1024
-const VISIT_DEADLINE_MS = 15_000
 
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
@@ -131,30 +96,13 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
   const now = () => Math.floor(clock() / 1000)
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
-  const interest = createInterest({ maxJoined: maxInterest })
-  const visited = new Set<RoutingKey>()
   const answerSecret = identity.secret('answer')
   const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
   let networkUp = false
-  /** One flush at a time, and one more when asked for meanwhile. */
-  let flushing: Promise<void> | undefined
-  let flushAgain = false
   /** Outcomes are revised one after another, or two thumbs at once would claim the same revision. */
   let lastWrite: Promise<unknown> = Promise.resolve()
-
-  const answerOf = (requestId: string) =>
-    createHmac('sha256', answerSecret).update(requestId).digest('hex').slice(0, 16)
-
-  const keyOf = ({ code, domain }: Pick<Outcome, 'code' | 'domain'>) =>
-    routingKey(space.id, domain, Number.parseInt(code.slice(0, 2), 16))
-
-  const indexOwn = (outcome: Outcome) =>
-    evidence.put({ ...outcome, author: SELF, expires: outcome.time + ttlHours * 3600 })
-
-  const indexForeign = ({ author, packet }: StoredPacket) =>
-    author !== identity.id && evidence.put({ ...packet, author, expires: expiresAt(packet) })
 
   function serially<T>(work: () => Promise<T>): Promise<T> {
     const result = lastWrite.then(work)
@@ -162,36 +110,30 @@ export function createRouter(components: RouterComponents, options: RouterOption
     return result
   }
 
-  // --- coming in
+  const attention = createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
+  const outbox = createOutbox({
+    store,
+    network,
+    identity,
+    logger,
+    observer,
+    now,
+    serially,
+    stopping: stopping.signal,
+  })
 
-  const screen = (key: RoutingKey) => (packet: Packet) => {
-    if (packet.space !== space.id) throw new ScreenedOut('other_space')
-    if (keyOf(packet) !== key) throw new ScreenedOut('wrong_key')
-    if (packet.time > now() + MAX_CLOCK_SKEW_S) throw new ScreenedOut('from_future')
-    if (expiresAt(packet) <= now()) throw new ScreenedOut('expired')
-  }
+  const answerOf = (requestId: string) =>
+    createHmac('sha256', answerSecret).update(requestId).digest('hex').slice(0, 16)
 
-  async function receive(key: RoutingKey, bytes: Uint8Array): Promise<Verdict> {
-    const verdict = (result: 'accepted' | RejectReason, answer: Verdict): Verdict => {
-      observer.packetReceived(result, bytes.length)
-      return answer
-    }
-    try {
-      const stored: StoredPacket = { key, bytes, ...(await openPacket(bytes, screen(key))) }
-      if (!(await store.putPacket(stored))) return verdict('known', 'ignore')
-      indexForeign(stored)
-      return verdict('accepted', 'accept')
-    } catch (error) {
-      if (error instanceof PacketInvalidError) return verdict(error.fault, 'reject')
-      // An expired packet may come from an honest peer with a slower clock.
-      if (error instanceof ScreenedOut) return verdict(error.reason, error.reason === 'expired' ? 'ignore' : 'reject')
-      logger.warn({ err: error }, 'a packet could not be kept')
-      return verdict('store_failed', 'ignore')
-    }
+  const indexOwn = (outcome: Outcome) =>
+    evidence.put({ ...outcome, author: SELF, expires: outcome.time + ttlHours * 3600 })
+
+  const indexForeign = ({ author, packet }: StoredPacket) => {
+    if (author !== identity.id) evidence.put({ ...packet, author, expires: expiresAt(packet) })
   }
 
   const handlers: NetworkHandlers = {
-    receive,
+    receive: createIntake({ store, logger, observer, now, keep: indexForeign }, space.id),
     async list(key, page) {
       if (mode !== 'share') return []
       try {
@@ -203,53 +145,10 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
   }
 
-  // --- going out
-
-  async function depart({ key, packet }: OutboxEntry): Promise<void> {
-    const bytes = await sealPacket(packet, identity.privateKey)
-    const stored: StoredPacket = { key, author: identity.id, packet, bytes }
-    const leaves = await serially(async () => {
-      // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
-      if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
-      // The ledger comes first: nothing may leave that it does not show.
-      await store.departed(stored, now())
-      return true
-    })
-    if (!leaves) return
-    const recipients = await network.publish(key, bytes, { signal: stopping.signal })
-    await store.delivered(stored, recipients, now() + RETRY_S)
-    observer.packetSent(recipients, bytes.length)
-  }
-
-  async function flushOutbox(): Promise<void> {
-    do {
-      flushAgain = false
-      for (const entry of await store.due(now(), OUTBOX_BATCH)) {
-        if (stopping.signal.aborted) return
-        await depart(entry)
-      }
-    } while (flushAgain)
-  }
-
-  function flush(): void {
-    if (!networkUp || mode !== 'share' || stopping.signal.aborted) return
-    if (flushing) {
-      flushAgain = true
-      return
-    }
-    flushing = flushOutbox()
-      .catch(error => {
-        if (!stopping.signal.aborted) logger.warn({ err: error }, 'packets wait in the outbox')
-      })
-      .finally(() => {
-        flushing = undefined
-      })
-  }
-
   function departureOf(outcome: Outcome): OutboxEntry | undefined {
     if (mode !== 'share') return undefined
     const disclosed = disclose(outcome, { space: space.id, referenceTexts: count, random }, profile, ttlHours, now())
-    if (disclosed) return { key: keyOf(outcome), ...disclosed }
+    if (disclosed) return { key: keyOf(space.id, outcome), ...disclosed }
     observer.outcomeWithheld()
     return undefined
   }
@@ -257,30 +156,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   async function remember(outcome: Outcome, departure: OutboxEntry | undefined): Promise<void> {
     await store.putOutcome(outcome, outcome.time + ttlHours * 3600, departure)
     indexOwn(outcome)
-    if (departure) flush()
-  }
-
-  // --- the face
-
-  function watch(question: Question, cells: readonly number[]): void {
-    if (!networkUp) return
-    for (const [rank, cell] of cells.entries()) {
-      const key = routingKey(space.id, question.domain, cell)
-      const { join, leave, joined } = interest.touch(key, 1 / (rank + 1), now())
-      if (leave) network.leave(leave)
-      if (join) network.join(join)
-      if (!joined) visit(key)
-    }
-  }
-
-  function visit(key: RoutingKey): void {
-    if (visited.has(key) || visited.size >= MAX_VISITED) return
-    visited.add(key)
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(VISIT_DEADLINE_MS)])
-    network.backfill(key, { signal }).catch(error => {
-      visited.delete(key)
-      logger.debug({ err: error }, 'a visited cell could not be backfilled')
-    })
+    if (departure && networkUp) outbox.flush()
   }
 
   function* neighbours(vector: Float32Array, cells: readonly number[]): Generator<Neighbour> {
@@ -296,11 +172,12 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
   return {
     async start() {
+      await store.sweep(now())
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for (const stored of await store.packets(now(), maxEvidence)) indexForeign(stored)
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
-        visited.clear()
+        attention.forgetVisits()
         store.sweep(now()).catch(error => logger.warn({ err: error }, 'expired entries could not be deleted'))
       })
       if (mode === 'off') return
@@ -311,15 +188,16 @@ export function createRouter(components: RouterComponents, options: RouterOption
         logger.warn({ err: error }, 'the network could not start; the proxy serves on without it')
         return
       }
-      every(OUTBOX_INTERVAL_MS, flush)
-      flush()
+      if (mode !== 'share') return
+      every(OUTBOX_INTERVAL_MS, outbox.flush)
+      outbox.flush()
     },
 
     lookup(question) {
       const vector = project(space, question.vector)
       const cells = nearestCells(space, vector, probes)
-      watch(question, cells)
       const { model, domain, prior = 0.5 } = question
+      if (networkUp) attention.notice(cells.map(cell => routingKey(space.id, domain, cell)))
       return {
         code: encode(space, vector),
         ...estimate(neighbours(vector, cells), { model, domain, prior, now: now() }, evidence),
@@ -364,18 +242,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async stop() {
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
-      await Promise.allSettled([flushing, lastWrite])
+      await Promise.allSettled([outbox.settled(), lastWrite])
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
-  }
-}
-
-class ScreenedOut extends Error {
-  readonly reason: Extract<RejectReason, 'other_space' | 'wrong_key' | 'from_future' | 'expired'>
-
-  constructor(reason: ScreenedOut['reason']) {
-    super(reason)
-    this.reason = reason
   }
 }

@@ -1,8 +1,9 @@
 /** Decides whom to ask for a key's packets, and when, so that newcomers and returning peers catch up without a storm. */
 import type { Connection, PeerId } from '@libp2p/interface'
 import type { RoutingKey } from '../keyspace.ts'
+import type { Logger } from '../telemetry.ts'
 import type { Background } from './background.ts'
-import { type NetworkLogger, packetId } from './checks.ts'
+import { packetId } from './checks.ts'
 import { deadline } from './deadline.ts'
 import type { Exchange } from './exchange.ts'
 import type { Verdict } from './network.ts'
@@ -38,7 +39,7 @@ export function createBackfill(
     connect(peer: PeerId, signal: AbortSignal): Promise<Connection>
     shunned(peer: PeerId): boolean
     now(): number
-    logger: NetworkLogger
+    logger: Logger
   },
   options: BackfillOptions,
 ): Backfill {

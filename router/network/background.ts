@@ -1,5 +1,5 @@
 /** Runs the network's own errands a few at a time; one that fails or hangs is logged and costs nobody else anything. */
-import type { NetworkLogger } from './checks.ts'
+import type { Logger } from '../telemetry.ts'
 import { deadline, within } from './deadline.ts'
 
 export interface Background {
@@ -21,7 +21,7 @@ export interface BackgroundOptions {
   deadlineMs: number
 }
 
-export function createBackground(components: { logger: NetworkLogger }, options: BackgroundOptions): Background {
+export function createBackground(components: { logger: Logger }, options: BackgroundOptions): Background {
   const { logger } = components
   const stopping = new AbortController()
   const waiting = new Map<string, (signal: AbortSignal) => Promise<unknown>>()

@@ -4,7 +4,7 @@
  */
 import type { PeerId } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
-import type { NetworkLogger } from './checks.ts'
+import type { Logger } from '../telemetry.ts'
 import { deadline, within } from './deadline.ts'
 import type { Node } from './node.ts'
 
@@ -20,7 +20,7 @@ export interface Bootstrap {
 export function startBootstrap(
   components: {
     node: Node
-    logger: NetworkLogger
+    logger: Logger
     /** Called each time one of them was reached. */
     onReached(): void
   },

@@ -2,13 +2,6 @@
 import { createHash } from 'node:crypto'
 import { MAX_FRAME_BYTES, NetworkFrameError } from './network.ts'
 
-/** What the network says of itself; the shape of pino's methods. */
-export interface NetworkLogger {
-  debug(details: object | string, message?: string): void
-  info(details: object | string, message?: string): void
-  warn(details: object | string, message?: string): void
-}
-
 export function isFrame(bytes: { byteLength: number }): boolean {
   return bytes.byteLength > 0 && bytes.byteLength <= MAX_FRAME_BYTES
 }

@@ -1,8 +1,8 @@
 /** Keeps this node known to, and connected with, the peers that share its keys; all of it in the background. */
 import type { PeerId } from '@libp2p/interface'
 import { type RoutingKey, toCid } from '../keyspace.ts'
+import type { Logger } from '../telemetry.ts'
 import type { Background } from './background.ts'
-import type { NetworkLogger } from './checks.ts'
 import { deadline, within } from './deadline.ts'
 import type { Node } from './node.ts'
 
@@ -43,7 +43,7 @@ export function createDiscovery(
     background: Background
     joined: ReadonlySet<RoutingKey>
     subscribers(key: RoutingKey): PeerId[]
-    logger: NetworkLogger
+    logger: Logger
     now(): number
   },
   options: DiscoveryOptions,

@@ -2,7 +2,8 @@
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import type { RoutingKey } from '../keyspace.ts'
-import { isFrame, type NetworkLogger } from './checks.ts'
+import type { Logger } from '../telemetry.ts'
+import { isFrame } from './checks.ts'
 import { deadline, within } from './deadline.ts'
 import { MAX_FRAME_BYTES, type NetworkHandlers } from './network.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -50,7 +51,7 @@ export function createExchange(
     limit: RateLimit
     /** Called for a peer that broke the protocol. */
     blame(peer: PeerId): void
-    logger: NetworkLogger
+    logger: Logger
   },
   options: ExchangeOptions,
 ): Exchange {

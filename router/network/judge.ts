@@ -1,7 +1,7 @@
 /** The router's handlers as the network calls them: whatever they throw ends here. */
 
 import type { RoutingKey } from '../keyspace.ts'
-import type { NetworkLogger } from './checks.ts'
+import type { Logger } from '../telemetry.ts'
 import type { NetworkHandlers, Verdict } from './network.ts'
 
 export interface Judge<Peer> {
@@ -13,7 +13,7 @@ export interface Judge<Peer> {
 export function createJudge<Peer>(components: {
   handlers: NetworkHandlers
   blame(peer: Peer): void
-  logger: NetworkLogger
+  logger: Logger
 }): Judge<Peer> {
   const { handlers, blame, logger } = components
   return {

@@ -2,7 +2,8 @@
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { RoutingKey } from '../keyspace.ts'
-import { frame, type NetworkLogger } from './checks.ts'
+import type { Logger } from '../telemetry.ts'
+import { frame } from './checks.ts'
 import { type Network, NetworkStartError } from './network.ts'
 import { DEFAULTS, type Libp2pNetworkOptions, type Settings } from './options.ts'
 import { type Running, startNetwork } from './running.ts'
@@ -12,7 +13,7 @@ export type { Libp2pNetworkOptions } from './options.ts'
 export interface Libp2pNetworkComponents {
   /** Ed25519; peers know this node by its public half. */
   privateKey: PrivateKey
-  logger: NetworkLogger
+  logger: Logger
 }
 
 export function createLibp2pNetwork(components: Libp2pNetworkComponents, options: Libp2pNetworkOptions = {}): Network {

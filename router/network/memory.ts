@@ -1,6 +1,7 @@
 /** Many nodes in one process, with no sockets: the same contract as the real network, for tests and simulations. */
 import type { RoutingKey } from '../keyspace.ts'
-import { frame, isFrame, type NetworkLogger, packetId } from './checks.ts'
+import type { Logger } from '../telemetry.ts'
+import { frame, isFrame, packetId } from './checks.ts'
 import { createJudge, type Judge } from './judge.ts'
 import { type Network, type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createReputation, type Reputation } from './reputation.ts'
@@ -32,7 +33,7 @@ const MAX_BACKFILL = 1_000
 const HOLDERS = 3
 const MAX_SEEN = 10_000
 
-export function createMemorySwarm(components: { logger?: NetworkLogger } = {}): MemorySwarm {
+export function createMemorySwarm(components: { logger?: Logger } = {}): MemorySwarm {
   const logger = components.logger ?? { debug() {}, info() {}, warn() {} }
   /** Those that run. */
   const members = new Set<Member>()

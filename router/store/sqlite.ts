@@ -31,6 +31,9 @@ export const routerSchema: Schema = {
   ],
 }
 
+/** Long after a packet has expired everywhere, somebody may still ask what left. */
+const LEDGER_LIFETIME_S = 400 * 24 * 3600
+
 export function createSqliteStore(database: Database): Store {
   return {
     async outcome(answer) {
@@ -97,7 +100,7 @@ export function createSqliteStore(database: Database): Store {
         },
       ])
     },
-    async delivered({ packet }, recipients, retryAt) {
+    async delivered(packet, recipients, retryAt) {
       // A change of mind while the packet was under way has put a later revision into the outbox: that one stays.
       const sameRevision = "answer = ? AND json_extract(payload, '$.rv') = ?"
       const which: SqlValue[] = [packet.answer, packet.revision]
@@ -127,6 +130,7 @@ export function createSqliteStore(database: Database): Store {
       await database.write([
         { sql: 'DELETE FROM outcomes WHERE expires <= ?', params: [now] },
         { sql: 'DELETE FROM packets WHERE expires <= ?', params: [now] },
+        { sql: 'DELETE FROM ledger WHERE left_at <= ?', params: [now - LEDGER_LIFETIME_S] },
         {
           sql: "DELETE FROM outbox WHERE json_extract(payload, '$.ts') + 3600 * json_extract(payload, '$.ttl') <= ?",
           params: [now],

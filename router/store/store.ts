@@ -53,7 +53,7 @@ export interface Store {
   /** Records that `bytes` are about to leave, and keeps them for peers that ask later. */
   departed(stored: StoredPacket, leftAt: number): Promise<void>
   /** Records to how many peers a departed packet was handed; above 0 it leaves the outbox, else it is due again. */
-  delivered(stored: StoredPacket, recipients: number, retryAt: number): Promise<void>
+  delivered(packet: Packet, recipients: number, retryAt: number): Promise<void>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerEntry[]>
 

@@ -1,7 +1,8 @@
 /** What is known about a question: a kernel mean over nearby outcomes, around the model's base rate. Pure. */
-import { type Evidence, type EvidenceIndex, SELF, type Tally } from '../evidence.ts'
+import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
 import type { Observer } from '../outcome.ts'
+import type { Tally } from '../tallies.ts'
 import { adjustmentBound, capped, type Voice } from './trust.ts'
 
 export interface Neighbour {
@@ -96,11 +97,14 @@ export function estimate(neighbours: Iterable<Neighbour>, query: EstimateQuery, 
   const local = clamp(baseOf(query.model, query.domain, true) + mean(own), 0, 1)
   const pooled = clamp(baseOf(query.model, query.domain, false) + mean(all), 0, 1)
   const bound = adjustmentBound(index.tally(query.model, undefined, true).n)
-  const confidence = clamp(local + clamp(pooled - local, -bound, bound), 0, 1)
+  const grade = gradeOf(all.weight)
+  // Without evidence near the question, what others say of the model in general is not worth a word.
+  const adjustment = grade === 'none' ? 0 : clamp(pooled - local, -bound, bound)
+  const confidence = clamp(local + adjustment, 0, 1)
   return {
     confidence,
     adjustment: confidence - local,
-    grade: gradeOf(all.weight),
+    grade,
     weight: all.weight,
     packets,
     peers: peers.size,

@@ -179,10 +179,10 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await put(under.store, {})
       await under.store.departed(stored, NOW)
       assert.equal((await under.store.due(NOW, 10)).length, 1, 'still there, should the process die now')
-      await under.store.delivered(stored, 0, NOW + 30)
+      await under.store.delivered(stored.packet, 0, NOW + 30)
       assert.deepEqual(await under.store.due(NOW + 29, 10), [])
       assert.equal((await under.store.due(NOW + 30, 10)).length, 1)
-      await under.store.delivered(stored, 2, NOW + 60)
+      await under.store.delivered(stored.packet, 2, NOW + 60)
       assert.deepEqual(await under.store.due(NOW + 99, 10), [])
     })
 
@@ -193,7 +193,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await under.store.departed(before, NOW)
       await put(under.store, { revision: 1 })
       for (const recipients of [0, 3]) {
-        await under.store.delivered(before, recipients, NOW + 30)
+        await under.store.delivered(before.packet, recipients, NOW + 30)
         assert.deepEqual(
           (await under.store.due(NOW, 10)).map(({ packet }) => packet.revision),
           [1],
@@ -209,10 +209,10 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       const second = await sealed(aPacket({ answer: hex16(2) }), 1, OTHER_KEY)
       await under.store.departed(first, NOW)
       await under.store.departed(second, NOW + 1)
-      await under.store.delivered(first, 0, NOW)
+      await under.store.delivered(first.packet, 0, NOW)
       await under.store.departed(first, NOW + 30)
-      await under.store.delivered(first, 2, NOW)
-      await under.store.delivered(first, 1, NOW)
+      await under.store.delivered(first.packet, 2, NOW)
+      await under.store.delivered(first.packet, 1, NOW)
       const shown = (await under.store.ledger(ALL)).map(line => ({ ...line, bytes: hex(line.bytes) }))
       assert.deepEqual(shown, [
         { key: OTHER_KEY, bytes: hex(second.bytes), leftAt: NOW + 1, recipients: 0 },

@@ -54,7 +54,7 @@ describe('docker-compose.yml', () => {
     assert.ok(named.includes('QIS_UPSTREAM'))
     for (const name of named) assert.ok(environmentVariables.includes(name), name)
     const config = readConfig(filledIn)
-    assert.equal(config.upstream, 'http://ollama:11434')
+    assert.deepEqual(config.upstreams, [{ origin: 'http://ollama:11434', models: [] }])
     assert.ok('ollama' in compose.services)
     assert.deepEqual(config.dataListen, { host: '0.0.0.0', port: 8787 })
     assert.deepEqual(config.adminListen, { host: '0.0.0.0', port: 8788 })

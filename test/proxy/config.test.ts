@@ -14,14 +14,23 @@ suite('the configuration', () => {
     const config = readConfig({})
     assert.deepEqual(config.dataListen, { host: '127.0.0.1', port: 8787 })
     assert.deepEqual(config.adminListen, { host: '127.0.0.1', port: 8788 })
-    assert.equal(config.upstream, undefined)
+    assert.equal(config.upstreams, undefined)
     assert.equal(config.mode, 'share')
     assert.equal(config.profile, 'standard')
   })
 
   const good: [string, string, keyof Config, unknown][] = [
-    ['QIS_UPSTREAM', 'http://10.0.0.5:8000', 'upstream', 'http://10.0.0.5:8000'],
-    ['QIS_UPSTREAM', 'https://llm.example/v1', 'upstream', 'https://llm.example'],
+    ['QIS_UPSTREAM', 'http://10.0.0.5:8000', 'upstreams', [{ origin: 'http://10.0.0.5:8000', models: [] }]],
+    ['QIS_UPSTREAM', 'https://llm.example/v1', 'upstreams', [{ origin: 'https://llm.example', models: [] }]],
+    [
+      'QIS_UPSTREAM',
+      'http://a:1 llama3  qwen2, http://b:2/v1/',
+      'upstreams',
+      [
+        { origin: 'http://a:1', models: ['llama3', 'qwen2'] },
+        { origin: 'http://b:2', models: [] },
+      ],
+    ],
     ['QIS_DATA_LISTEN', '[::1]:9000', 'dataListen', { host: '::1', port: 9000 }],
     ['QIS_ADMIN_LISTEN', 'localhost:0', 'adminListen', { host: 'localhost', port: 0 }],
     ['QIS_DATA', '/var/lib/qis', 'dataDir', '/var/lib/qis'],
@@ -40,6 +49,8 @@ suite('the configuration', () => {
     ['QIS_UPSTREAM', 'localhost:11434', /origin like/],
     ['QIS_UPSTREAM', 'http://x/api', /origin like/],
     ['QIS_UPSTREAM', 'ftp://x', /origin like/],
+    ['QIS_UPSTREAM', 'http://a:1, http://a:1', /all different/],
+    ['QIS_UPSTREAM_CERT', 'client.pem', /set together/],
     ['QIS_DATA_LISTEN', '8787', /HOST:PORT/],
     ['QIS_DATA_LISTEN', '127.0.0.1:99999', /HOST:PORT/],
     ['QIS_MODE', 'sometimes', /one of off, receive, share/],

@@ -107,7 +107,7 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
       identity,
       clock: () => clock.now * 1000,
       random,
-      logger: { debug() {}, info() {}, warn: (_details, message) => void seen.warnings.push(message) },
+      logger: { debug() {}, info() {}, warn: (_details, message = '') => void seen.warnings.push(message) },
       observer: {
         packetReceived: result => void seen.received.push(result),
         packetSent: (recipients, bytes) => void seen.sent.push({ recipients, bytes }),

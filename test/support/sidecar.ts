@@ -17,7 +17,9 @@ export async function startTestSidecar(upstream: string, settings: Record<string
   await using parts = new AsyncDisposableStack()
   const folder = parts.use(await tempFolder())
   const config = readConfig({ QIS_DATA: folder.path, QIS_MODE: 'off', QIS_PROFILE: 'open', ...settings })
-  const sidecar = parts.use(await createSidecar(config, upstream, pino({ level: 'silent' })))
+  const sidecar = parts.use(
+    await createSidecar(config, config.upstreams ?? [{ origin: upstream, models: [] }], pino({ level: 'silent' })),
+  )
   const data = await sidecar.data.listen({ host: '127.0.0.1', port: 0 })
   const admin = await sidecar.admin.listen({ host: '127.0.0.1', port: 0 })
   const kept = parts.move()

@@ -1,0 +1,68 @@
+/** What happens to bytes that a peer sent: opened, screened, kept, counted by what came of them. */
+import { type RoutingKey, routingKey } from './keyspace.ts'
+import type { NetworkHandlers, Verdict } from './network/network.ts'
+import { expiresAt, openPacket, type Packet, PacketInvalidError } from './packet.ts'
+import type { Store, StoredPacket } from './store/store.ts'
+import type { Logger, RejectReason, RouterObserver } from './telemetry.ts'
+
+export interface IntakeComponents {
+  store: Pick<Store, 'putPacket'>
+  logger: Logger
+  observer: Pick<RouterObserver, 'packetReceived'>
+  /** Unix seconds. */
+  now(): number
+  /** Told of what was accepted. */
+  keep(stored: StoredPacket): void
+}
+
+const MAX_CLOCK_SKEW_S = 2 * 3600
+
+/** Not a lie but a matter of clocks: whoever sent it may be honest, and whoever's clock is wrong must not shun everyone. */
+const BLAMELESS: ReadonlySet<RejectReason> = new Set(['expired', 'from_future'])
+
+/** @param space the only one whose packets mean anything here */
+export function createIntake(components: IntakeComponents, space: string): NetworkHandlers['receive'] {
+  const { store, logger, observer, now, keep } = components
+
+  /** Cheap looks at a packet whose signature has not been checked yet. */
+  const screen = (key: RoutingKey) => (packet: Packet) => {
+    if (packet.space !== space) throw new ScreenedOut('other_space')
+    if (keyOf(space, packet) !== key) throw new ScreenedOut('wrong_key')
+    if (packet.time > now() + MAX_CLOCK_SKEW_S) throw new ScreenedOut('from_future')
+    if (expiresAt(packet) <= now()) throw new ScreenedOut('expired')
+  }
+
+  async function judge(key: RoutingKey, bytes: Uint8Array): Promise<['accepted' | RejectReason, Verdict]> {
+    try {
+      const stored: StoredPacket = { key, bytes, ...(await openPacket(bytes, screen(key))) }
+      if (!(await store.putPacket(stored))) return ['known', 'ignore']
+      keep(stored)
+      return ['accepted', 'accept']
+    } catch (error) {
+      if (error instanceof PacketInvalidError) return [error.fault, 'reject']
+      if (error instanceof ScreenedOut) return [error.reason, BLAMELESS.has(error.reason) ? 'ignore' : 'reject']
+      logger.warn({ err: error }, 'a packet could not be kept')
+      return ['store_failed', 'ignore']
+    }
+  }
+
+  return async (key, bytes) => {
+    const [result, verdict] = await judge(key, bytes)
+    observer.packetReceived(result, bytes.length)
+    return verdict
+  }
+}
+
+/** The key of an outcome's cell, which is the first two digits of its code. */
+export function keyOf(space: string, { code, domain }: Pick<Packet, 'code' | 'domain'>): RoutingKey {
+  return routingKey(space, domain, Number.parseInt(code.slice(0, 2), 16))
+}
+
+class ScreenedOut extends Error {
+  readonly reason: RejectReason
+
+  constructor(reason: RejectReason) {
+    super(reason)
+    this.reason = reason
+  }
+}

@@ -1,0 +1,85 @@
+/** Sends what is due: signs it, writes it into the ledger, hands it to peers, and keeps it for later when there are none. */
+import type { Identity } from './identity.ts'
+import type { Network } from './network/network.ts'
+import { sealPacket } from './packet.ts'
+import type { OutboxEntry, Store, StoredPacket } from './store/store.ts'
+import type { Logger, RouterObserver } from './telemetry.ts'
+
+export interface OutboxComponents {
+  store: Pick<Store, 'due' | 'outcome' | 'departed' | 'delivered'>
+  network: Pick<Network, 'publish'>
+  identity: Identity
+  logger: Logger
+  observer: Pick<RouterObserver, 'packetSent'>
+  /** Unix seconds. */
+  now(): number
+  /** Runs work when no outcome is being changed. */
+  serially<T>(work: () => Promise<T>): Promise<T>
+  /** Aborted when no more may leave. */
+  stopping: AbortSignal
+}
+
+export interface Outbox {
+  /** Begins to send what is due, if it is not at it already. */
+  flush(): void
+  /** Resolves when nothing is being sent. */
+  settled(): Promise<void>
+}
+
+/** A packet handed to nobody, or that could not be sent, is due again after this long. */
+const RETRY_S = 30
+const BATCH = 50
+
+export function createOutbox(components: OutboxComponents): Outbox {
+  const { store, network, identity, logger, observer, now, serially, stopping } = components
+  let flushing: Promise<void> | undefined
+  let flushAgain = false
+
+  async function send({ key, packet }: OutboxEntry): Promise<void> {
+    const bytes = await sealPacket(packet, identity.privateKey)
+    const stored: StoredPacket = { key, author: identity.id, packet, bytes }
+    const leaves = await serially(async () => {
+      // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
+      if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
+      // The ledger comes first: nothing may leave that it does not show.
+      await store.departed(stored, now())
+      return true
+    })
+    if (!leaves) return
+    const recipients = await network.publish(key, bytes, { signal: stopping })
+    await store.delivered(packet, recipients, now() + RETRY_S)
+    observer.packetSent(recipients, bytes.length)
+  }
+
+  async function sendAll(): Promise<void> {
+    do {
+      flushAgain = false
+      for (const entry of await store.due(now(), BATCH)) {
+        if (stopping.aborted) return
+        try {
+          await send(entry)
+        } catch (error) {
+          if (stopping.aborted) return
+          // One that cannot be sent must not keep the others waiting.
+          logger.warn({ err: error }, 'a packet could not be sent and waits in the outbox')
+          await store.delivered(entry.packet, 0, now() + RETRY_S)
+        }
+      }
+    } while (flushAgain)
+  }
+
+  return {
+    flush() {
+      if (stopping.aborted) return
+      flushAgain = true
+      flushing ??= sendAll()
+        .catch(error => logger.warn({ err: error }, 'the outbox cannot be read now'))
+        .finally(() => {
+          flushing = undefined
+        })
+    },
+    async settled() {
+      await flushing
+    },
+  }
+}

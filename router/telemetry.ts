@@ -1,0 +1,25 @@
+/** Who is told of what happens in the router: a log, and whatever counts. */
+import type { PacketFault } from './packet.ts'
+
+/** The shape of pino's methods. */
+export interface Logger {
+  debug(details: object | string, message?: string): void
+  info(details: object | string, message?: string): void
+  warn(details: object | string, message?: string): void
+}
+
+/** Why a packet that arrived was not kept. */
+export type RejectReason =
+  | PacketFault
+  | 'other_space'
+  | 'wrong_key'
+  | 'expired'
+  | 'from_future'
+  | 'known'
+  | 'store_failed'
+
+export interface RouterObserver {
+  packetReceived(result: 'accepted' | RejectReason, bytes: number): void
+  packetSent(recipients: number, bytes: number): void
+  outcomeWithheld(): void
+}
