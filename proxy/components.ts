@@ -114,7 +114,7 @@ export async function createSidecar(
   metrics.watchUpstreams(upstreams.status)
   const client = createUpstreamClient(agents, upstreams)
   const tunnel = createTunnel({
-    origin: () => upstreams.choose(undefined)[0] ?? '',
+    origin: url => upstreams.choose(modelInUrl(url))[0] ?? '',
     handshakeTimeoutMs: config.connectTimeoutMs,
     tls,
     isOurs: isInsight,
@@ -191,6 +191,11 @@ async function loadReceiptKey(file: string): Promise<Buffer> {
   throw new ConfigInvalidError(
     `${file} does not hold a receipt key: restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
   )
+}
+
+/** `/v1/realtime?model=…` */
+function modelInUrl(url: string): string | undefined {
+  return URL.parse(url, 'http://localhost')?.searchParams.get('model') ?? undefined
 }
 
 function readTls({ upstreamCa, upstreamCert, upstreamKey }: Config): TlsOptions {

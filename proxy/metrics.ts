@@ -2,9 +2,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
+import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 
-export interface Metrics extends RouterObserver {
+export interface Metrics extends RouterObserver, ObservationMetrics {
   readonly registry: Registry
   /** Time from the request's arrival until it was ready to be forwarded. */
   adviceTaken(result: AdviceResult, seconds: number): void
@@ -95,6 +96,7 @@ export function createMetrics(): Metrics {
 
   return {
     registry,
+    ...createObservationMetrics(registry),
     adviceTaken(result, seconds) {
       advice.inc({ result })
       overhead.observe(seconds)

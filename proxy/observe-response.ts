@@ -1,95 +1,121 @@
-/** Reads a copy of an answer for its id, model and confidence; it may give up, but it never touches the original. */
+/** Reads along on a copy of an answer; it may give up, but it never touches, delays or holds up the original. */
+import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
+import { Allowance } from './observe/allowance.ts'
+import { createBacklog } from './observe/backlog.ts'
+import { createInflater } from './observe/inflate.ts'
+import { type Observation, type ObservationResult, Tally } from './observe/observation.ts'
+import { answerKind, createReader } from './observe/readers.ts'
 
-export interface Observation {
-  /** As `chatcmpl-…`; undefined when the answer had none or could not be read. */
-  completionId: string | undefined
-  model: string | undefined
-  /** Mean token probability from the answer's own logprobs, 0..1. */
-  confidence: number | undefined
+export type { Observation } from './observe/observation.ts'
+
+export interface ResponseObserver {
+  /**
+   * Calls `done` once, soon after the answer has ended, well or not. Must be called after the answer has been piped to
+   * the client: a listener on a stream that flows already takes nothing from it and holds nothing up. On a stream that
+   * does not flow, or that holds neither JSON nor events, it does nothing.
+   */
+  observe(
+    stream: Readable,
+    headers: { type: string; encoding: string | undefined },
+    done: (seen: Observation) => void,
+  ): void
 }
 
-/** A longer answer is observed up to here: its first event still has its id. */
-const MAX_OBSERVED_BYTES = 1024 * 1024
-
-/**
- * Calls `done` once, when the answer has ended well. Must be called after the answer has been piped to the client: a
- * listener on a stream that flows already takes nothing from it and holds nothing up.
- */
-export function observeResponse(
-  stream: Readable,
-  { type, encoded }: { type: string; encoded: boolean },
-  done: (observation: Observation) => void,
-): void {
-  const events = type.startsWith('text/event-stream')
-  if (!stream.readableFlowing || encoded) return
-  if (!events && !type.startsWith('application/json')) return
-
-  const chunks: Buffer[] = []
-  let length = 0
-  stream.on('data', (chunk: Buffer) => {
-    if (length >= MAX_OBSERVED_BYTES) return
-    chunks.push(chunk)
-    length += chunk.length
-  })
-  stream.once('end', () => {
-    const text = Buffer.concat(chunks).toString('utf8')
-    done(summarise(events ? eventData(text) : [text]))
-  })
+export interface ObserverOptions {
+  /** Of one document, or one event of a stream; larger ones are not read. @default 1 MiB */
+  maxBytes?: number
+  /** Of a compressed answer, inflated. @default 64 MiB */
+  maxInflatedBytes?: number
+  /** What all observation together may hold in memory. @default 64 MiB */
+  maxMemoryBytes?: number
 }
 
-/** The data of each server-sent event, whatever the line ends; an event cut short at the bound is left out by the parser. */
-function eventData(text: string): string[] {
-  return text
-    .split(/\r\n|\r|\n/)
-    .filter(line => line.startsWith('data:'))
-    .map(line => line.slice('data:'.length).trim())
-}
+const MIB = 1024 * 1024
 
-function summarise(documents: readonly string[]): Observation {
-  const observation: Observation = { completionId: undefined, model: undefined, confidence: undefined }
-  let probability = 0
-  let tokens = 0
-  for (const document of documents) {
-    const answer = parse(document)
-    if (!answer) continue
-    observation.completionId ??= nonEmptyString(answer.id)
-    observation.model ??= nonEmptyString(answer.model)
-    for (const logprob of logprobs(answer)) {
-      probability += Math.exp(Math.min(0, logprob))
-      tokens++
-    }
+/** @param onError told of what `done` throws, and of our own mistakes; nobody else is */
+export function createResponseObserver(
+  { onError }: { onError(error: unknown): void },
+  options: ObserverOptions = {},
+): ResponseObserver {
+  const { maxBytes = MIB, maxInflatedBytes = 64 * MIB, maxMemoryBytes = 64 * MIB } = options
+  const allowance = new Allowance(maxMemoryBytes)
+  const backlog = createBacklog(allowance)
+
+  return {
+    observe(stream, { type, encoding = 'identity' }, done) {
+      const kind = answerKind(type)
+      if (!stream.readableFlowing || !kind) return
+      const tally = new Tally()
+      const reader = createReader(kind, tally, { maxBytes, allowance })
+      /** Why it has stopped before the end. */
+      let givenUp: ObservationResult | undefined
+      let endedAt: number | undefined
+      let told = false
+
+      const tell = (result: ObservationResult) => {
+        if (told) return
+        told = true
+        const { firstTokenAt, lastTokenAt } = reader
+        reader.release()
+        inflater?.release()
+        const seen = tally.summarise(givenUp ?? result, kind !== 'document')
+        try {
+          done({ ...seen, firstTokenAt, lastTokenAt, endedAt: endedAt ?? performance.now() })
+        } catch (error) {
+          onError(error)
+        }
+      }
+      const giveUp = (why: ObservationResult) => {
+        givenUp ??= why
+        reader.release()
+        inflater?.release()
+        if (endedAt !== undefined) tell(givenUp)
+      }
+      /** So that a mistake of ours in reading costs the observation and nothing else. */
+      const attempt = (work: () => void) => {
+        if (givenUp) return
+        try {
+          work()
+        } catch (error) {
+          onError(error)
+          giveUp('unreadable')
+        }
+      }
+      const inflater =
+        encoding === 'identity'
+          ? undefined
+          : createInflater(
+              encoding,
+              { maxBytes: maxInflatedBytes, allowance },
+              {
+                inflated: (bytes, at) => attempt(() => reader.write(bytes, at)),
+                failed: () => giveUp('compressed'),
+              },
+            )
+      if (encoding !== 'identity' && !inflater) giveUp('compressed')
+
+      const finish = (whole: boolean) => {
+        if (givenUp || !whole) return tell('broken_off')
+        const end = () => attempt(() => tell(reader.end()))
+        if (inflater) inflater.end(end)
+        else end()
+      }
+      const onEnd = (whole: boolean) => {
+        if (endedAt !== undefined) return
+        endedAt = performance.now()
+        if (!backlog.add(0, () => finish(whole))) giveUp('gave_up')
+      }
+
+      stream.on('data', (bytes: Buffer) => {
+        if (givenUp) return
+        const at = performance.now()
+        const waits = backlog.add(bytes.length, () => attempt(() => (inflater ?? reader).write(bytes, at)))
+        if (!waits) giveUp('gave_up')
+      })
+      stream.once('end', () => onEnd(true))
+      // Comes after a normal end as well.
+      stream.once('close', () => onEnd(false))
+    },
   }
-  if (tokens > 0) observation.confidence = probability / tokens
-  return observation
-}
-
-/** Token logprobs of the first choice: chat `logprobs.content[].logprob`, completions `logprobs.token_logprobs[]`. */
-function logprobs(answer: Record<string, unknown>): number[] {
-  const choice = Array.isArray(answer.choices) ? asRecord(answer.choices[0]) : undefined
-  const found = asRecord(choice?.logprobs)
-  if (Array.isArray(found?.content)) return found.content.map(token => asRecord(token)?.logprob).filter(isNumber)
-  return Array.isArray(found?.token_logprobs) ? found.token_logprobs.filter(isNumber) : []
-}
-
-function parse(document: string): Record<string, unknown> | undefined {
-  try {
-    return asRecord(JSON.parse(document))
-  } catch {
-    return undefined
-  }
-}
-
-function asRecord(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
-}
-
-function nonEmptyString(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
 }

@@ -10,7 +10,8 @@ import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
 import { sendError } from './errors.ts'
 import { insightHeaders, withoutInsight } from './insight-headers.ts'
 import type { Metrics } from './metrics.ts'
-import { type Observation, observeResponse } from './observe-response.ts'
+import { operationOf } from './observe/operation.ts'
+import { createResponseObserver, type Observation } from './observe-response.ts'
 import { readModel } from './query/model.ts'
 import { carriesQuery } from './query-text.ts'
 import type { Receipts } from './receipts.ts'
@@ -67,6 +68,9 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 export function passThrough(components: PassThroughComponents, options: PassThroughOptions) {
   const { client, upstreams, adviser, answers, receipts, metrics, logger } = components
+  const observer = createResponseObserver({
+    onError: error => logger.warn({ err: error }, 'an answer passed without being observed'),
+  })
 
   /** Follows the request to its end, however it ends. */
   function follow(request: FastifyRequest, reply: FastifyReply, query: boolean): Exchange {
@@ -158,7 +162,7 @@ export function passThrough(components: PassThroughComponents, options: PassThro
       reply.header('access-control-expose-headers', [exposed ?? [], ...Object.keys(told)].flat().join(', '))
     }
     const type = String(reply.getHeader('content-type') ?? '')
-    const encoded = reply.getHeader('content-encoding') !== undefined
+    const encoding = reply.getHeader('content-encoding')?.toString()
     stream.once('error', error => {
       if (!request.exchange?.gone.signal.aborted) logger.warn({ err: error }, 'an answer broke off')
     })
@@ -166,13 +170,18 @@ export function passThrough(components: PassThroughComponents, options: PassThro
     // The first token may be a minute away; clients and balancers want to know now that the request was taken.
     const raw = (reply as FastifyReply).raw
     raw.flushHeaders()
-    if (options.keepAliveCommentMs > 0 && type.startsWith('text/event-stream') && !encoded) {
+    if (options.keepAliveCommentMs > 0 && type.startsWith('text/event-stream') && !encoding) {
       const comment = setInterval(() => raw.write(': keep-alive\n\n'), options.keepAliveCommentMs)
       for (const event of ['data', 'close'] as const) stream.once(event, () => clearInterval(comment))
     }
-    if (!record) return
-    answers.note(record)
-    observeResponse(stream, { type, encoded }, seen => answers.note(withObservation(record, seen)))
+    if (record) answers.note(record)
+    if (statusCode >= 400 || request.method !== 'POST') return
+    observer.observe(stream, { type, encoding }, seen => {
+      const { startedAt = seen.endedAt } = request.exchange ?? {}
+      const model = record?.model === UNKNOWN_MODEL ? undefined : record?.model
+      metrics.answerObserved({ operation: operationOf(request.raw.url ?? ''), model, startedAt, seen })
+      if (record) answers.note(withObservation(record, seen))
+    })
   }
 
   return async (app: FastifyInstance): Promise<void> => {

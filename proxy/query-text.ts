@@ -1,75 +1,90 @@
 /** Finds the user's question in a request body, whatever its shape; anything unexpected is no question, never an error. */
+import { unescape as percentDecode } from 'node:querystring'
+import { isString, JsonScan, type Span } from './query/json-scan.ts'
+import { decodeEnds } from './query/long-text.ts'
+import { questionOf, takePrompt, takeTurns } from './query/turns.ts'
+
+export { MAX_QUERY_CHARS } from './query/long-text.ts'
 
 export interface Query {
-  /** The last user turn, text parts only; empty when there is nothing to embed. */
+  /** The last user turn, text parts only, behind those before it when it is short; empty when there is nothing to embed. */
   text: string
   /** As the client named it, empty when it did not. */
   model: string
 }
 
-/** Longer questions are cut in the middle: what is asked stands at one end or the other. */
-export const MAX_QUERY_CHARS = 8_000
+interface Shape {
+  /** How the path ends; what stands before it is a gateway's affair. */
+  path: string
+  /** The member of the body that holds the question. */
+  field: string
+  take(scan: JsonScan, bytes: Buffer): Span[]
+}
 
-type Extract = (body: Record<string, unknown>) => string
+/** The first that fits counts. */
+const shapes: readonly Shape[] = [
+  { path: '/chat/completions', field: 'messages', take: takeTurns },
+  { path: '/completions', field: 'prompt', take: takePrompt },
+  { path: '/responses', field: 'input', take: takeTurns },
+  // Not `/messages` alone, which in the Assistants API are those of a thread.
+  { path: '/v1/messages', field: 'messages', take: takeTurns },
+  // Ollama
+  { path: '/api/chat', field: 'messages', take: takeTurns },
+  { path: '/api/generate', field: 'prompt', take: takePrompt },
+  // Text Generation Inference
+  { path: '/generate', field: 'inputs', take: takePrompt },
+  { path: '/generate_stream', field: 'inputs', take: takePrompt },
+]
 
-/** Paths that carry a user's text, and where in the body it is. */
-const extractors: ReadonlyMap<string, Extract> = new Map([
-  ['/v1/chat/completions', body => lastUserTurn(body.messages)],
-  ['/v1/completions', body => firstPrompt(body.prompt)],
-])
+/** Azure names the model in the path. */
+const DEPLOYMENT = /\/openai\/deployments\/([^/]+)\/(?:chat\/)?completions$/
 
-/** True when a POST to this path may carry a question. `url` may have a query string. */
+/** True when a POST to this path may carry a question. `url` may have a prefix, a trailing slash and a query string. */
 export function carriesQuery(url: string): boolean {
-  return extractors.has(pathOf(url))
+  return shapeOf(pathOf(url)) !== undefined
 }
 
 /** The question in a body, or undefined when the path carries none or the body is not a JSON object. */
 export function readQuery(url: string, body: Buffer): Query | undefined {
-  const extract = extractors.get(pathOf(url))
-  if (!extract) return undefined
-  let parsed: unknown
+  const path = pathOf(url)
+  const shape = shapeOf(path)
+  if (!shape) return undefined
   try {
-    parsed = JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
+    const query = scanBody(body, shape)
+    const deployment = DEPLOYMENT.exec(path)?.[1]
+    if (query && deployment !== undefined) query.model = percentDecode(deployment)
+    return query
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
-  if (!isRecord(parsed)) return undefined
-  return { text: cut(extract(parsed).trim()), model: typeof parsed.model === 'string' ? parsed.model : '' }
+}
+
+function scanBody(body: Buffer, { field, take }: Shape): Query | undefined {
+  const scan = new JsonScan(body)
+  if (!scan.enter('{')) return undefined
+  let turns: Span[] = []
+  let model: Span | undefined
+  // Of members with one name the last counts, as in every server.
+  while (scan.nextMember()) {
+    if (scan.keyIs(field)) turns = take(scan, body)
+    else if (scan.keyIs('model')) model = scan.take()
+    else scan.skip()
+  }
+  scan.finish()
+  return {
+    text: questionOf(body, turns),
+    model: model && isString(body, model) ? decodeEnds(body, [model]) : '',
+  }
+}
+
+function shapeOf(path: string): Shape | undefined {
+  return shapes.find(shape => path.endsWith(shape.path))
 }
 
 function pathOf(url: string): string {
   const question = url.indexOf('?')
-  return question === -1 ? url : url.slice(0, question)
-}
-
-function lastUserTurn(messages: unknown): string {
-  if (!Array.isArray(messages)) return ''
-  const turn: unknown = messages.findLast(message => isRecord(message) && message.role === 'user')
-  return isRecord(turn) ? textOf(turn.content) : ''
-}
-
-/** A message's content is a string, or parts of which some are text. */
-function textOf(content: unknown): string {
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content)) return ''
-  return content
-    .map(part => (isRecord(part) && part.type === 'text' && typeof part.text === 'string' ? part.text : ''))
-    .filter(text => text !== '')
-    .join('\n')
-}
-
-/** A prompt is a string, several strings, or token ids, which we cannot read. */
-function firstPrompt(prompt: unknown): string {
-  const first: unknown = Array.isArray(prompt) ? prompt[0] : prompt
-  return typeof first === 'string' ? first : ''
-}
-
-function cut(text: string): string {
-  if (text.length <= MAX_QUERY_CHARS) return text
-  const half = MAX_QUERY_CHARS / 2
-  return `${text.slice(0, half)}\n${text.slice(-half)}`.toWellFormed()
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  let end = question === -1 ? url.length : question
+  while (url[end - 1] === '/') end--
+  return url.slice(0, end)
 }

@@ -1,6 +1,8 @@
 /** The in-memory index that advice reads: live outcomes of this site and of peers, by cell, with running averages. */
+import { type CellColumn, createCellColumn, pairTable } from './cell-column.ts'
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
+import { type Near, nearest } from './nearest.ts'
 import type { Outcome } from './outcome.ts'
 import { createTallies, type Tally } from './tallies.ts'
 
@@ -20,8 +22,11 @@ export interface EvidenceIndex {
   readonly size: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
   put(entry: Omit<Evidence, 'decoded' | 'family'>): boolean
-  /** The live evidence of one cell. */
-  cell(cell: number): Iterable<Evidence>
+  /**
+   * Evidence of these cells that is at least so similar to a query, whose table `dotTable` of fingerprint.ts made; of
+   * more than `limit` the most similar.
+   */
+  near(table: Float64Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
   /** Signals about a model, in one domain or in all, said by this site alone or by everyone, no peer too loudly. */
   tally(model: string, domain: string | undefined, ownOnly: boolean): Tally
   /** Drops what has expired. */
@@ -37,7 +42,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const byId = new Map<string, Evidence>()
   /** Those of peers, so that no flood of theirs can drown what this site knows first-hand. */
   const foreign = new Map<string, Evidence>()
-  const byCell = new Map<number, Map<string, Evidence>>()
+  const byCell = new Map<number, CellColumn<Evidence>>()
   const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
 
   const count = (entry: Evidence, direction: 1 | -1) => {
@@ -49,9 +54,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const remove = (id: string, entry: Evidence) => {
     byId.delete(id)
     foreign.delete(id)
-    const cell = byCell.get(entry.decoded.cell)
-    cell?.delete(id)
-    if (cell?.size === 0) byCell.delete(entry.decoded.cell)
+    byCell.get(entry.decoded.cell)?.remove(entry)
     count(entry, -1)
   }
 
@@ -68,8 +71,10 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       const entry: Evidence = { ...said, decoded: decode(said.code), family: modelFamily(said.model) }
       byId.set(id, entry)
       if (entry.author !== SELF) foreign.set(id, entry)
-      const cell = byCell.get(entry.decoded.cell) ?? new Map<string, Evidence>()
-      byCell.set(entry.decoded.cell, cell.set(id, entry))
+      const { cell } = entry.decoded
+      const column = byCell.get(cell) ?? createCellColumn<Evidence>(cell)
+      byCell.set(cell, column)
+      column.add(entry, entry.decoded)
       count(entry, 1)
       if (byId.size > maxEntries) {
         const [oldest] = foreign.size > 0 ? foreign : byId
@@ -77,7 +82,10 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       }
       return true
     },
-    cell: cell => byCell.get(cell)?.values() ?? [],
+    near(table, cells, minSimilarity, limit) {
+      const columns = cells.map(cell => byCell.get(cell)).filter(column => column !== undefined)
+      return nearest(columns, pairTable(table), minSimilarity, limit)
+    },
     tally(model, domain, ownOnly) {
       const subject = tallyKey(model, domain)
       return ownOnly ? tallies.of(subject, SELF) : tallies.all(subject)

@@ -5,6 +5,7 @@
  * Two hex digits name the nearest of 256 cells; each of 14 further digits names the nearest of 16 centroids to what is
  * left over. All arithmetic is IEEE doubles in a fixed order: peers agree on every code.
  */
+import { dot } from './products.ts'
 import { BRANCHES, CELLS, LEVELS, type Space } from './space.ts'
 
 /** Length of a full code in hex digits; level 1 takes two of them. */
@@ -26,45 +27,91 @@ export interface DecodedCode {
  * @throws {RangeError} when `raw` has not `inputDimensions` components
  */
 export function project(space: Space, raw: Float32Array): Float32Array {
-  const { inputDimensions, dimensions, mean, projection } = space
+  const { inputDimensions, dimensions, mean, products } = space
   if (raw.length !== inputDimensions) {
     throw new RangeError(`a vector of space ${space.name} has ${inputDimensions} components, not ${raw.length}`)
   }
   const projected = new Float32Array(dimensions)
   if (raw.every(isZero)) return projected
-  const centred = new Float32Array(inputDimensions)
-  for (let i = 0; i < inputDimensions; i++) centred[i] = (raw[i] as number) - (mean[i] as number)
-  if (projection === undefined) projected.set(centred)
-  else for (let row = 0; row < dimensions; row++) projected[row] = dot(projection, row * inputDimensions, centred)
-
-  const length = Math.sqrt(dot(projected, 0, projected))
-  if (length > 0) for (let i = 0; i < dimensions; i++) projected[i] = (projected[i] as number) / length
+  const sum = products.byInput ? projectSparse(products.byInput, products.projectedMean, raw) : minus(raw, mean)
+  let square = 0
+  for (let i = 0; i < dimensions; i++) square += (sum[i] as number) * (sum[i] as number)
+  const length = Math.sqrt(square)
+  if (length > 0) for (let i = 0; i < dimensions; i++) projected[i] = (sum[i] as number) / length
   return projected
 }
 
+/** Hashed vectors are mostly zeros, and those cost nothing here. */
+function projectSparse(byInput: Float32Array, projectedMean: Float64Array, raw: Float32Array): Float64Array {
+  const dimensions = projectedMean.length
+  const sum = new Float64Array(dimensions)
+  for (let input = 0; input < raw.length; input++) {
+    const weight = raw[input] as number
+    if (weight === 0) continue
+    const offset = input * dimensions
+    for (let i = 0; i < dimensions; i++) sum[i] = (sum[i] as number) + weight * (byInput[offset + i] as number)
+  }
+  return minus(sum, projectedMean)
+}
+
+function minus(a: Float32Array | Float64Array, b: Float32Array | Float64Array): Float64Array {
+  const difference = new Float64Array(a.length)
+  for (let i = 0; i < a.length; i++) difference[i] = (a[i] as number) - (b[i] as number)
+  return difference
+}
+
 /**
- * The full code, 16 hex digits, by greedy residual quantisation. A zero vector gets a code too, of no meaning: callers
- * do not encode what could not be embedded.
+ * Dot products of a projected query with every centroid: 256 cells, then 14 × 16 residuals. All else that is asked of a
+ * query (its code, its nearest cells, its similarity to a code) is additions of these (asymmetric distance computation;
+ * Jégou, Douze & Schmid 2011).
  */
-export function encode(space: Space, projected: Float32Array): string {
-  const residual = projected.slice()
-  const cell = nearest(space.cells, 0, CELLS, residual)
-  subtractRow(residual, space.cells, cell)
+export function dotTable(space: Space, projected: Float32Array): Float64Array {
+  const { dimensions, cells, levels } = space
+  const table = new Float64Array(CELLS + LEVELS * BRANCHES)
+  for (let cell = 0; cell < CELLS; cell++) table[cell] = dot(cells, cell * dimensions, projected, 0, dimensions)
+  for (let row = 0; row < LEVELS * BRANCHES; row++) {
+    table[CELLS + row] = dot(levels, row * dimensions, projected, 0, dimensions)
+  }
+  return table
+}
+
+/**
+ * The full code, 16 hex digits, by greedy residual quantisation: at each level the centroid e that is nearest to what is
+ * left of the query q after s, the sum of those before; least |e|²/2 − q·e + s·e. The query behind a table of zeros gets
+ * a code too, of no meaning: callers do not encode what could not be embedded.
+ */
+export function encode(space: Space, table: Float64Array): string {
+  const { halfRows, cellRows, rowRows } = space.products
+  const rows = LEVELS * BRANCHES
+  const cell = nearestCells(space, table, 1)[0] as number
+  // s·e for every centroid of the levels to come
+  const chosen = cellRows.slice(cell * rows, (cell + 1) * rows)
   let code = hexByte(cell)
   for (let level = 0; level < LEVELS; level++) {
-    const digit = nearest(space.levels, level * BRANCHES, BRANCHES, residual)
-    subtractRow(residual, space.levels, level * BRANCHES + digit)
-    code += digit.toString(16)
+    let best = level * BRANCHES
+    let least = Number.POSITIVE_INFINITY
+    for (let row = level * BRANCHES; row < (level + 1) * BRANCHES; row++) {
+      const distance = (halfRows[row] as number) - (table[CELLS + row] as number) + (chosen[row] as number)
+      if (distance < least) {
+        least = distance
+        best = row
+      }
+    }
+    code += (best - level * BRANCHES).toString(16)
+    for (let row = (level + 1) * BRANCHES; row < rows; row++) {
+      chosen[row] = (chosen[row] as number) + (rowRows[best * rows + row] as number)
+    }
   }
   return code
 }
 
 /** The `count` cells nearest to a query, nearest first; the first is the one its code begins with. */
-export function nearestCells(space: Space, projected: Float32Array, count: number): number[] {
+export function nearestCells(space: Space, table: Float64Array, count: number): number[] {
+  const { halfCells } = space.products
   const cells: number[] = []
   const distances: number[] = []
   for (let cell = 0; cell < CELLS; cell++) {
-    const distance = squaredDistance(space.cells, cell * space.dimensions, projected)
+    const distance = (halfCells[cell] as number) - (table[cell] as number)
     if (cells.length === count && !(distance < (distances[count - 1] as number))) continue
     let at = Math.min(cells.length, count - 1)
     for (; at > 0 && distance < (distances[at - 1] as number); at--) {
@@ -75,19 +122,6 @@ export function nearestCells(space: Space, projected: Float32Array, count: numbe
     distances[at] = distance
   }
   return cells
-}
-
-/**
- * Dot products of a query with every centroid: 256 cells, then 14 × 16 residuals. With it, the similarity to a code
- * is at most 15 additions (asymmetric distance computation; Jégou, Douze & Schmid 2011).
- */
-export function dotTable(space: Space, projected: Float32Array): Float32Array {
-  const table = new Float32Array(CELLS + LEVELS * BRANCHES)
-  for (let cell = 0; cell < CELLS; cell++) table[cell] = dot(space.cells, cell * space.dimensions, projected)
-  for (let row = 0; row < LEVELS * BRANCHES; row++) {
-    table[CELLS + row] = dot(space.levels, row * space.dimensions, projected)
-  }
-  return table
 }
 
 /**
@@ -111,7 +145,7 @@ export function decode(space: Space, code: string): DecodedCode {
 }
 
 /** Cosine, -1..1, of the exact query behind `table` and the reconstruction of a code; 0 when either is zero. */
-export function similarity(table: Float32Array, decoded: DecodedCode): number {
+export function similarity(table: Float64Array, decoded: DecodedCode): number {
   if (decoded.norm === 0) return 0
   const { digits } = decoded
   let sum = table[decoded.cell] as number
@@ -126,67 +160,6 @@ export function referenceTexts(space: Space, code: string, digits: 2 | 3 | 4): n
   const prefix = code.slice(0, digits)
   if (prefix.length < digits || !/^[0-9a-f]+$/.test(prefix)) throw new RangeError(`not a code of ${digits} digits`)
   return space.counts[(digits - 2) as 0 | 1 | 2][Number.parseInt(prefix, 16)] as number
-}
-
-/** Of the rows `first` to `first + count`, the one nearest to `vector`; the lowest of equals. Counted from `first`. */
-function nearest(rows: Float32Array, first: number, count: number, vector: Float32Array): number {
-  let best = 0
-  let least = Number.POSITIVE_INFINITY
-  for (let row = 0; row < count; row++) {
-    const distance = squaredDistance(rows, (first + row) * vector.length, vector)
-    if (distance < least) {
-      least = distance
-      best = row
-    }
-  }
-  return best
-}
-
-function subtractRow(vector: Float32Array, rows: Float32Array, row: number): void {
-  const offset = row * vector.length
-  for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] as number) - (rows[offset + i] as number)
-}
-
-function squaredDistance(rows: Float32Array, offset: number, vector: Float32Array): number {
-  let a = 0
-  let b = 0
-  let c = 0
-  let d = 0
-  let i = 0
-  const length = vector.length
-  for (; i + 3 < length; i += 4) {
-    const w = (rows[offset + i] as number) - (vector[i] as number)
-    const x = (rows[offset + i + 1] as number) - (vector[i + 1] as number)
-    const y = (rows[offset + i + 2] as number) - (vector[i + 2] as number)
-    const z = (rows[offset + i + 3] as number) - (vector[i + 3] as number)
-    a += w * w
-    b += x * x
-    c += y * y
-    d += z * z
-  }
-  for (; i < length; i++) {
-    const rest = (rows[offset + i] as number) - (vector[i] as number)
-    a += rest * rest
-  }
-  return a + b + (c + d)
-}
-
-/** Four sums side by side: one alone would wait for each addition. */
-function dot(rows: Float32Array, offset: number, vector: Float32Array): number {
-  let a = 0
-  let b = 0
-  let c = 0
-  let d = 0
-  let i = 0
-  const length = vector.length
-  for (; i + 3 < length; i += 4) {
-    a += (rows[offset + i] as number) * (vector[i] as number)
-    b += (rows[offset + i + 1] as number) * (vector[i + 1] as number)
-    c += (rows[offset + i + 2] as number) * (vector[i + 2] as number)
-    d += (rows[offset + i + 3] as number) * (vector[i + 3] as number)
-  }
-  for (; i < length; i++) a += (rows[offset + i] as number) * (vector[i] as number)
-  return a + b + (c + d)
 }
 
 function hexByte(value: number): string {

@@ -27,6 +27,27 @@ export function routingKey(space: string, domain: string, cell: number): Routing
   return hash.digest('hex') as RoutingKey
 }
 
+/** So many first labels of domains are remembered with their keys. */
+const MAX_LABELS = 64
+
+/** The keys of one space, each computed once; requests ask for eight of them. */
+export function createKeyCache(space: string): { of(domain: string, cell: number): RoutingKey } {
+  const byLabel = new Map<string, RoutingKey[]>()
+  return {
+    of(domain, cell) {
+      const label = rootLabel(domain)
+      let keys = byLabel.get(label)
+      if (!keys) {
+        keys = []
+        if (byLabel.size >= MAX_LABELS) byLabel.clear()
+        byLabel.set(label, keys)
+      }
+      keys[cell] ??= routingKey(space, label, cell)
+      return keys[cell]
+    },
+  }
+}
+
 /** `clinical.oncology` → `clinical`. */
 export function rootLabel(domain: string): string {
   const dot = domain.indexOf('.')

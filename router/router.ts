@@ -3,17 +3,17 @@ import { createHmac } from 'node:crypto'
 import { createAttention } from './attention.ts'
 import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
 import { createEvidenceIndex, SELF } from './evidence.ts'
-import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
+import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake, keyOf } from './intake.ts'
-import { routingKey } from './keyspace.ts'
+import { createKeyCache } from './keyspace.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
 import { encodePayload, expiresAt, readKeptPacket } from './packet.ts'
 import type { Space } from './space.ts'
 import type { LedgerEntry, OutboxEntry, Store, StoredPacket } from './store/store.ts'
-import { type Estimate, estimate, type Neighbour } from './synthesis/estimator.ts'
+import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 
 export interface RouterComponents {
@@ -96,6 +96,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
   const now = () => Math.floor(clock() / 1000)
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
+  const keys = createKeyCache(space.id)
   const answerSecret = identity.secret('answer')
   const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
   const stopping = new AbortController()
@@ -159,13 +160,6 @@ export function createRouter(components: RouterComponents, options: RouterOption
     if (departure && networkUp) outbox.flush()
   }
 
-  function* neighbours(vector: Float32Array, cells: readonly number[]): Generator<Neighbour> {
-    const table = dotTable(space, vector)
-    for (const cell of cells) {
-      for (const entry of evidence.cell(cell)) yield { evidence: entry, similarity: similarity(table, entry.decoded) }
-    }
-  }
-
   function every(intervalMs: number, work: () => void): void {
     timers.add(setInterval(work, intervalMs).unref())
   }
@@ -194,13 +188,14 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const vector = project(space, question.vector)
-      const cells = nearestCells(space, vector, probes)
+      const table = dotTable(space, project(space, question.vector))
+      const cells = nearestCells(space, table, probes)
       const { model, domain, prior = 0.5 } = question
-      if (networkUp) attention.notice(cells.map(cell => routingKey(space.id, domain, cell)))
+      if (networkUp) attention.notice(cells.map(cell => keys.of(domain, cell)))
+      const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
       return {
-        code: encode(space, vector),
-        ...estimate(neighbours(vector, cells), { model, domain, prior, now: now() }, evidence),
+        code: encode(space, table),
+        ...estimate(neighbours, { model, domain, prior, now: now() }, evidence),
       }
     },
 

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Products, productsOf, type Tables } from './products.ts'
 
 export const CELLS = 256
 export const LEVELS = 14
@@ -32,6 +33,7 @@ export interface Space {
   readonly cells: Float32Array
   /** Levels 2 to 15, sixteen residual centroids each: 14 × 16 × `dimensions`, row-major. */
   readonly levels: Float32Array
+  readonly products: Products
   /** How many distinct reference texts share a code prefix of 2, 3 and 4 hex digits: 256, 4,096 and 65,536 counts. */
   readonly counts: readonly [Uint32Array, Uint32Array, Uint32Array]
 }
@@ -84,17 +86,15 @@ export async function loadSpace(folder: string): Promise<Space> {
     offset += length
     return codebook.subarray(offset - length, offset)
   }
-  return {
-    id: spaceId(manifest),
-    name,
+  const tables: Tables = {
     inputDimensions,
     dimensions,
     mean: take(inputDimensions),
     projection: manifest.projection ? take(dimensions * inputDimensions) : undefined,
     cells: take(CELLS * dimensions),
     levels: take(LEVELS * BRANCHES * dimensions),
-    counts,
   }
+  return { id: spaceId(manifest), name, ...tables, products: productsOf(tables), counts }
 }
 
 /** 8 hex digits that stand for the manifest, and through its hashes for every byte of the space. */

@@ -1,5 +1,6 @@
 /** From sampled vectors to the tables of a space, already rounded to the float16 that they ship in. */
 import { project } from '../../router/fingerprint.ts'
+import { productsOf, type Tables } from '../../router/products.ts'
 import { BRANCHES, CELLS, LEVELS, type Space } from '../../router/space.ts'
 import type { Random } from './corpus.ts'
 import { assign, kMeans, meanOf, type PrincipalDirections, principalDirections, subtractAssigned } from './matrix.ts'
@@ -22,15 +23,20 @@ export function trainTables(
     dimensions === inputDimensions
       ? undefined
       : toFloat16(flatten(principalDirections(raw, inputDimensions, mean, dimensions, random)))
-  const space: Space = {
-    id: '',
-    name,
+  const tables: Tables = {
     inputDimensions,
     dimensions,
     mean,
     projection,
     cells: new Float32Array(CELLS * dimensions),
     levels: new Float32Array(LEVELS * BRANCHES * dimensions),
+  }
+  /** Good for projecting; its codebook is what is made here. */
+  const draft: Space = {
+    id: '',
+    name,
+    ...tables,
+    products: productsOf(tables),
     counts: [new Uint32Array(0x100), new Uint32Array(0x1000), new Uint32Array(0x10000)],
   }
 
@@ -38,16 +44,16 @@ export function trainTables(
   const residuals = new Float32Array(count * dimensions)
   for (let row = 0; row < count; row++) {
     const vector = raw.subarray(row * inputDimensions, (row + 1) * inputDimensions)
-    residuals.set(project(space, vector), row * dimensions)
+    residuals.set(project(draft, vector), row * dimensions)
   }
   const quantise = (k: number): Float32Array => {
     const centroids = toFloat16(kMeans(residuals, dimensions, k, random))
     subtractAssigned(residuals, dimensions, centroids, assign(residuals, dimensions, centroids))
     return centroids
   }
-  space.cells.set(quantise(CELLS))
-  for (let level = 0; level < LEVELS; level++) space.levels.set(quantise(BRANCHES), level * BRANCHES * dimensions)
-  return space
+  tables.cells.set(quantise(CELLS))
+  for (let level = 0; level < LEVELS; level++) tables.levels.set(quantise(BRANCHES), level * BRANCHES * dimensions)
+  return { ...draft, products: productsOf(tables) }
 }
 
 /**

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encode, project } from '../../router/fingerprint.ts'
+import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import { loadSpace } from '../../router/space.ts'
 import { embedText } from '../static.ts'
 
@@ -22,7 +22,7 @@ const golden = {
     return {
       text,
       sha256: createHash('sha256').update(bytes).digest('hex'),
-      code: encode(space, project(space, vector)),
+      code: encode(space, dotTable(space, project(space, vector))),
     }
   }),
 }

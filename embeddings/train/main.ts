@@ -1,7 +1,7 @@
 /** Makes the spaces of `embeddings/spaces/` from a folder of texts; see README.md beside this file. */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { encode, project } from '../../router/fingerprint.ts'
+import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import type { SpaceManifest } from '../../router/space.ts'
 import type { Embedder } from '../embedder.ts'
 import { createStaticEmbedder } from '../static.ts'
@@ -61,7 +61,7 @@ const space = trainTables(name, raw, embedder.dimensions, DIMENSIONS, random)
 
 let counted = 0
 for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random))) {
-  const prefix = Number.parseInt(encode(space, project(space, vector)).slice(0, 4), 16)
+  const prefix = Number.parseInt(encode(space, dotTable(space, project(space, vector))).slice(0, 4), 16)
   space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
   counted++
 }

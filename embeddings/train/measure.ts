@@ -49,7 +49,7 @@ shuffle(questions, seededRandom(Number(values.seed)))
 const packets = questions.slice(0, PACKETS)
 const queries = questions.slice(PACKETS, PACKETS + QUERIES)
 
-const codes = packets.map(packet => encode(space, packet.vector))
+const codes = packets.map(packet => encode(space, dotTable(space, packet.vector)))
 report('exact', query => packets.map(packet => cosine(query, packet.vector)))
 for (const digits of [16, 9, 6, 4, 3, 2]) {
   const decoded = codes.map(code => decode(space, code.slice(0, digits)))
@@ -62,7 +62,7 @@ const decoded = codes.map(code => decode(space, code))
 let received = 0
 report(`16 digits, ${PROBES} probes`, query => {
   const table = dotTable(space, query)
-  const near = new Set(nearestCells(space, query, PROBES))
+  const near = new Set(nearestCells(space, table, PROBES))
   return decoded.map(code => {
     if (!near.has(code.cell)) return Number.NEGATIVE_INFINITY
     received++
@@ -108,7 +108,7 @@ function printPrivacy({ counts }: Space): void {
     const shares = counts.map((table, i) =>
       mean(
         queries.map(q =>
-          (table[Number.parseInt(encode(space, q.vector).slice(0, i + 2), 16)] as number) >= k ? 1 : 0,
+          (table[Number.parseInt(encode(space, dotTable(space, q.vector)).slice(0, i + 2), 16)] as number) >= k ? 1 : 0,
         ),
       ),
     )

@@ -12,8 +12,8 @@ export interface Tunnel {
 }
 
 export interface TunnelOptions {
-  /** Where to go; asked anew for each. */
-  origin(): string
+  /** Where to go with a path and its query string. */
+  origin(url: string): string
   /** Until the upstream has answered the handshake. */
   handshakeTimeoutMs: number
   tls: TlsOptions
@@ -28,7 +28,7 @@ export function createTunnel({ origin, handshakeTimeoutMs, tls, isOurs }: Tunnel
   const open = new Set<Duplex>()
 
   function upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
-    const base = origin()
+    const base = origin(request.url ?? '')
     const handshake = (base.startsWith('https:') ? httpsRequest : httpRequest)(new URL(base), {
       method: request.method,
       path: request.url,

@@ -1,15 +1,10 @@
 /** What is known about a question: a kernel mean over nearby outcomes, around the model's base rate. Pure. */
 import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
+import type { Near } from '../nearest.ts'
 import type { Observer } from '../outcome.ts'
 import type { Tally } from '../tallies.ts'
 import { adjustmentBound, capped, type Voice } from './trust.ts'
-
-export interface Neighbour {
-  evidence: Evidence
-  /** Cosine between the question and the evidence's code, −1..1. */
-  similarity: number
-}
 
 export interface EstimateQuery {
   model: string
@@ -40,7 +35,9 @@ export interface Estimate {
 const TAU = 0.1
 const K0 = 0.05
 /** Below this similarity an outcome weighs less than e⁻⁶ and is passed over. */
-const MIN_SIMILARITY = 0.4
+export const MIN_SIMILARITY = 0.4
+/** Of more neighbours than these only the nearest count, so that a crowded cell costs no more than a busy one. */
+export const MAX_NEIGHBOURS = 128
 /** Pseudo-counts that shrink a model's mean to the prior, and its mean in a domain to its mean. */
 const PRIOR_COUNT = 2
 const DOMAIN_COUNT = 4
@@ -54,37 +51,26 @@ const OTHER_DOMAIN = 0.5
  * `base + Σ wᵢ(yᵢ − baseᵢ) / (Σ wᵢ + k₀)`, once over this site's outcomes alone and once over everyone's; the network's
  * say is the difference, bounded by what local outcomes have earned it (Nadaraya–Watson on residuals, design §8).
  */
-export function estimate(neighbours: Iterable<Neighbour>, query: EstimateQuery, index: EvidenceIndex): Estimate {
+export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
   const family = modelFamily(query.model)
-  const bases = new Map<string, number>()
-  const baseOf = (model: string, domain: string, ownOnly: boolean): number => {
-    const key = `${model}/${domain}/${ownOnly}`
-    let base = bases.get(key)
-    if (base === undefined) {
-      base = shrink(
-        index.tally(model, domain, ownOnly),
-        shrink(index.tally(model, undefined, ownOnly), query.prior, PRIOR_COUNT),
-        DOMAIN_COUNT,
-      )
-      bases.set(key, base)
-    }
-    return base
-  }
+  const ownBases = createBases(index, true, query.prior)
+  const allBases = createBases(index, false, query.prior)
 
   const own: Voice = { weight: 0, residual: 0 }
   const ownAmongAll: Voice = { weight: 0, residual: 0 }
   const peers = new Map<string, Voice>()
   let packets = 0
-  for (const { evidence, similarity } of neighbours) {
+  for (const { item: evidence, similarity } of neighbours) {
     const weight = weightOf(evidence, similarity, query, family)
     if (weight === 0) continue
-    const residual = (ownOnly: boolean) => weight * (evidence.signal - baseOf(evidence.model, evidence.domain, ownOnly))
-    if (evidence.author === SELF) {
-      add(own, weight, residual(true))
-      add(ownAmongAll, weight, residual(false))
+    const { author, signal, model, domain } = evidence
+    const residual = weight * (signal - allBases.of(model, domain))
+    if (author === SELF) {
+      add(own, weight, weight * (signal - ownBases.of(model, domain)))
+      add(ownAmongAll, weight, residual)
     } else {
-      const voice = peers.get(evidence.author) ?? { weight: 0, residual: 0 }
-      peers.set(evidence.author, add(voice, weight, residual(false)))
+      const voice = peers.get(author) ?? { weight: 0, residual: 0 }
+      peers.set(author, add(voice, weight, residual))
       packets++
     }
   }
@@ -94,8 +80,8 @@ export function estimate(neighbours: Iterable<Neighbour>, query: EstimateQuery, 
     add(all, weight, residual)
   }
 
-  const local = clamp(baseOf(query.model, query.domain, true) + mean(own), 0, 1)
-  const pooled = clamp(baseOf(query.model, query.domain, false) + mean(all), 0, 1)
+  const local = clamp(ownBases.of(query.model, query.domain) + mean(own), 0, 1)
+  const pooled = clamp(allBases.of(query.model, query.domain) + mean(all), 0, 1)
   const bound = adjustmentBound(index.tally(query.model, undefined, true).n)
   const grade = gradeOf(all.weight)
   // Without evidence near the question, what others say of the model in general is not worth a word.
@@ -108,6 +94,27 @@ export function estimate(neighbours: Iterable<Neighbour>, query: EstimateQuery, 
     weight: all.weight,
     packets,
     peers: peers.size,
+  }
+}
+
+/** A model's mean outcome, shrunk to the prior, and its mean in a domain, shrunk to that; each computed once. */
+function createBases(index: EvidenceIndex, ownOnly: boolean, prior: number) {
+  const byModel = new Map<string, Map<string, number>>()
+  return {
+    of(model: string, domain: string): number {
+      let byDomain = byModel.get(model)
+      if (!byDomain) {
+        byDomain = new Map()
+        byModel.set(model, byDomain)
+      }
+      let base = byDomain.get(domain)
+      if (base === undefined) {
+        const general = shrink(index.tally(model, undefined, ownOnly), prior, PRIOR_COUNT)
+        base = shrink(index.tally(model, domain, ownOnly), general, DOMAIN_COUNT)
+        byDomain.set(domain, base)
+      }
+      return base
+    },
   }
 }
 

@@ -107,7 +107,7 @@ suite('a running sidecar', () => {
     assert.ok(sidecar.log.some(line => line.includes('the network could not start')))
   })
 
-  test('finishes the answers under way after SIGTERM, refuses new ones, and leaves with code 0', async () => {
+  test('case 34: finishes the answers under way after SIGTERM, refuses new ones, and leaves with code 0', async () => {
     await using site = await run()
     site.upstream.mode = 'stream-gated'
     await using sidecar = await startSidecar(site.settings)

@@ -109,7 +109,7 @@ suite('feedback names an answer', () => {
     assert.equal(result.status, 'duplicate')
   })
 
-  test('a completion id that two answers share is ambiguous', async () => {
+  test('case 38: a completion id that two answers share is ambiguous', async () => {
     await using upstream = await answering(['chatcmpl-7', 'chatcmpl-7'])
     await using sidecar = await startTestSidecar(upstream.url)
     await ask(sidecar)

@@ -60,7 +60,7 @@ suite('what the client says', () => {
     )
   })
 
-  test('counts as unsaid when it does not, and never leads to a header that cannot be sent', () => {
+  test('case 24: counts as unsaid when it does not, and never leads to a header that cannot be sent', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
         const hints = readHints({ 'x-qis-domain': text, 'x-qis-strategy': text, 'x-qis-self-confidence': text })

@@ -70,7 +70,7 @@ suite('bytes in, bytes out', () => {
   }
   for (const [name, body] of Object.entries(bodies)) {
     for (const path of ['/v1/chat/completions', '/v1/anything']) {
-      test(`${name} reaches the upstream unchanged at ${path}`, async () => {
+      test(`case 4, case 25: ${name} reaches the upstream unchanged at ${path}`, async () => {
         await using run = await pair()
         run.upstream.mode = 'echo'
         const { response, bytes } = await send(run.data, {
@@ -87,7 +87,7 @@ suite('bytes in, bytes out', () => {
   }
 
   for (const type of ['text/plain', 'application/octet-stream', 'multipart/form-data; boundary=x', undefined]) {
-    test(`a body of type ${type} that arrives in chunks reaches the upstream unchanged`, async () => {
+    test(`case 25, case 27: a body of type ${type} that arrives in chunks reaches the upstream unchanged`, async () => {
       await using run = await pair()
       run.upstream.mode = 'echo'
       const body = Buffer.concat(Array.from({ length: 40 }, () => HUGE_BLOCK))
@@ -109,7 +109,7 @@ suite('bytes in, bytes out', () => {
     assert.equal(response.headers['x-qis-receipt'], undefined)
   })
 
-  test('a compressed request body passes unchanged', async () => {
+  test('case 28: a compressed request body passes unchanged', async () => {
     await using run = await pair()
     run.upstream.mode = 'echo'
     const body = Buffer.from('H4sIAAAAAAAAA6tWSs7PLShKLS5OTVGyUqrVUcpNLE5RslIqSS0uUaoFAA==', 'base64')
@@ -132,7 +132,7 @@ suite('bytes in, bytes out', () => {
     ['ndjson', NDJSON_LINES.join('')],
   ]
   for (const [mode, expected] of answers) {
-    test(`an answer of kind ${mode} reaches the client unchanged`, async () => {
+    test(`case 7, case 8, case 10: an answer of kind ${mode} reaches the client unchanged`, async () => {
       await using run = await pair()
       run.upstream.mode = mode
       const { response, bytes } = await send(run.data, {
@@ -145,7 +145,7 @@ suite('bytes in, bytes out', () => {
   }
 
   for (const mode of ['gzip', 'stream-gzip'] as const) {
-    test(`an answer of kind ${mode} is neither unpacked nor packed again`, async () => {
+    test(`case 11: an answer of kind ${mode} is neither unpacked nor packed again`, async () => {
       await using run = await pair()
       run.upstream.mode = mode
       const direct = await send(run.upstream.url, { body: QUESTION })
@@ -155,7 +155,7 @@ suite('bytes in, bytes out', () => {
     })
   }
 
-  test('the status, headers and cookies of the upstream are kept, and only x-qis-* are added', async () => {
+  test('case 22, case 23: the status, headers and cookies of the upstream are kept, and only x-qis-* are added', async () => {
     await using run = await pair()
     for (const mode of ['cookies', 'error-429', 'redirect', 'ok'] as const) {
       run.upstream.mode = mode
@@ -171,7 +171,7 @@ suite('bytes in, bytes out', () => {
     }
   })
 
-  test('an error before the stream keeps its status, its retry-after and its body', async () => {
+  test('case 10: an error before the stream keeps its status, its retry-after and its body', async () => {
     await using run = await pair()
     run.upstream.mode = 'error-429'
     const { response, bytes } = await send(run.data, {
@@ -185,7 +185,7 @@ suite('bytes in, bytes out', () => {
   })
 
   for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
-    test(`${method} with an encoded path and a query string reaches the upstream as it is`, async () => {
+    test(`case 29: ${method} with an encoded path and a query string reaches the upstream as it is`, async () => {
       await using run = await pair()
       run.upstream.mode = 'echo'
       const path = '/v1/files/a%2Fb%20c?x=1&x=2&empty=&z=%2F'
@@ -222,7 +222,7 @@ suite('bytes in, bytes out', () => {
 })
 
 suite('headers', () => {
-  test('what the client says to us is not passed on, forged advice is replaced, hop-by-hop headers end here', async () => {
+  test('case 22, case 24: what the client says to us is not passed on, forged advice is replaced, hop-by-hop headers end here', async () => {
     await using run = await pair()
     run.upstream.mode = 'echo'
     const { bytes } = await send(run.data, {
@@ -289,7 +289,7 @@ suite('headers', () => {
 })
 
 suite('streams', () => {
-  test('each event is handed on as it comes, and the headers before the first', async () => {
+  test('case 6: each event is handed on as it comes, and the headers before the first', async () => {
     await using run = await pair()
     run.upstream.mode = 'stream-gated'
     const response = await chat(run.data, 'hello')
@@ -305,7 +305,7 @@ suite('streams', () => {
   })
 
   for (const mode of ['death-mid-stream', 'death-after-headers', 'short-body'] as const) {
-    test(`an upstream that dies (${mode}) is a broken stream, never a clean end`, async () => {
+    test(`case 9: an upstream that dies (${mode}) is a broken stream, never a clean end`, async () => {
       await using run = await pair()
       run.upstream.mode = mode
       const response = await chat(run.data, 'hello')
@@ -314,7 +314,7 @@ suite('streams', () => {
     })
   }
 
-  test('a slow client holds the upstream back', async () => {
+  test('case 14: a slow client holds the upstream back', async () => {
     await using run = await pair()
     const length = 256 * 1024 * 1024
     const { hostname, port } = new URL(run.data)
@@ -339,9 +339,9 @@ suite('streams', () => {
 
 suite('a client that leaves stops the upstream', () => {
   const windows: [string, UpstreamMode, (run: Awaited<ReturnType<typeof pair>>) => Promise<void>][] = [
-    ["before the upstream's headers", 'never', async () => {}],
-    ['before the first event', 'stream-gated', async () => {}],
-    ['mid-stream', 'stream-gated', async run => run.upstream.requests[0]?.release()],
+    ["case 2, case 16: before the upstream's headers", 'never', async () => {}],
+    ['case 17: before the first event', 'stream-gated', async () => {}],
+    ['case 18: mid-stream', 'stream-gated', async run => run.upstream.requests[0]?.release()],
   ]
   for (const [name, mode, reach] of windows) {
     test(name, async () => {
@@ -368,7 +368,7 @@ suite('a client that leaves stops the upstream', () => {
     })
   }
 
-  test('a healthy request is not aborted when its body has been read', async () => {
+  test('case 3: a healthy request is not aborted when its body has been read', async () => {
     await using run = await pair()
     run.upstream.mode = 'slow-first-byte'
     const asked = chat(run.data, 'hello')
@@ -382,7 +382,7 @@ suite('a client that leaves stops the upstream', () => {
 })
 
 suite('when the upstream fails', () => {
-  test('an upstream that is down is a 502 in the shape of OpenAI, with a code', async () => {
+  test('case 33: an upstream that is down is a 502 in the shape of OpenAI, with a code', async () => {
     const upstream = await startUpstream()
     await upstream[Symbol.asyncDispose]()
     await using sidecar = await startTestSidecar(upstream.url)
@@ -395,7 +395,7 @@ suite('when the upstream fails', () => {
     assert.match(String(error.message), /cannot be reached/)
   })
 
-  test('an upstream that hangs up before it answers is a 502', async () => {
+  test('case 33: an upstream that hangs up before it answers is a 502', async () => {
     await using run = await pair()
     run.upstream.mode = 'drop'
     const response = await chat(run.data, 'hello')
@@ -404,7 +404,7 @@ suite('when the upstream fails', () => {
     assert.equal(run.upstream.requests.length, 1, 'a request that may have been acted on is not sent twice')
   })
 
-  test('QIS_FIRST_BYTE_TIMEOUT_MS is a 504, and does not limit how long an answer may last', async () => {
+  test('case 5: QIS_FIRST_BYTE_TIMEOUT_MS is a 504, and does not limit how long an answer may last', async () => {
     await using run = await pair({ QIS_FIRST_BYTE_TIMEOUT_MS: '1000' })
     run.upstream.mode = 'never'
     const response = await chat(run.data, 'hello')
@@ -412,7 +412,7 @@ suite('when the upstream fails', () => {
     assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'upstream_timeout')
   })
 
-  test('QIS_IDLE_TIMEOUT_MS breaks an answer that has stalled', async () => {
+  test('case 5: QIS_IDLE_TIMEOUT_MS breaks an answer that has stalled', async () => {
     await using run = await pair({ QIS_IDLE_TIMEOUT_MS: '1000' })
     run.upstream.mode = 'stream-gated'
     const response = await chat(run.data, 'hello')

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { createEvidenceIndex, SELF } from '../../router/evidence.ts'
 import { type EstimateQuery, estimate, grades } from '../../router/synthesis/estimator.ts'
 import { adjustmentBound, MAX_PEER_WEIGHT } from '../../router/synthesis/trust.ts'
-import { decodeCell, NOW, someEvidence } from '../support/router-support.ts'
+import { decodeCell, evidenceIn, NOW, someEvidence } from '../support/router-support.ts'
 
 const MODEL = 'llama-3.1-8b'
 const query: EstimateQuery = { model: MODEL, domain: 'general', prior: 0.5, now: NOW }
@@ -23,8 +23,8 @@ function ask(votes: readonly Vote[], changes: Partial<EstimateQuery> = {}) {
     similarities.set(answer, similarity)
     assert.ok(index.put(someEvidence({ model: MODEL, code: 'a9', ...said, answer })))
   }
-  const neighbours = [...index.cell(0xa9)].map(evidence => ({
-    evidence,
+  const neighbours = evidenceIn(index, 0xa9).map(evidence => ({
+    item: evidence,
     similarity: similarities.get(evidence.answer) ?? 0,
   }))
   return estimate(neighbours, { ...query, ...changes }, index)

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from '../../router/evidence.ts'
-import { decodeCell, NOW, someEvidence } from '../support/router-support.ts'
+import { decode, dotTable, project } from '../../router/fingerprint.ts'
+import { decodeCell, evidenceIn, NOW, shippedSpace, someEvidence } from '../support/router-support.ts'
 
 type Said = ReturnType<typeof someEvidence>
 
@@ -14,8 +15,13 @@ function createIndex(maxEntries = 100) {
   return createEvidenceIndex(decodeCell, maxEntries)
 }
 
+/** An index promises no order. */
+function byName(a: Said, b: Said): number {
+  return `${a.author}/${a.answer}` < `${b.author}/${b.answer}` ? -1 : 1
+}
+
 function inCell(index: EvidenceIndex, code: string): Evidence[] {
-  return [...index.cell(Number.parseInt(code.slice(0, 2), 16))]
+  return evidenceIn(index, Number.parseInt(code.slice(0, 2), 16)).sort(byName)
 }
 
 describe('the evidence index', () => {
@@ -97,6 +103,23 @@ describe('the evidence index', () => {
     )
   })
 
+  it('gives the nearest when there are more than asked for', async () => {
+    const space = await shippedSpace()
+    const index = createEvidenceIndex(code => decode(space, code), 1_000)
+    const codes = Array.from({ length: 300 }, (_, i) => `a9${(i * 7919).toString(16).padStart(6, '0').slice(-6)}`)
+    for (const [answer, code] of codes.entries()) index.put(someEvidence({ answer: `${answer}`, code }))
+    const table = dotTable(space, project(space, new Float32Array(512).fill(0.01)))
+    const all = index.near(table, [0xa9], -1, 1_000).map(({ similarity }) => similarity)
+    const some = index.near(table, [0xa9], -1, 20).map(({ similarity }) => similarity)
+    assert.equal(all.length, 300)
+    all.sort((a, b) => b - a)
+    assert.ok(some.length >= 12 && some.length <= 20, `${some.length}`)
+    assert.deepEqual(
+      some.sort((a, b) => b - a),
+      all.slice(0, some.length),
+    )
+  })
+
   it('drops what has expired', () => {
     const index = createIndex()
     index.put(someEvidence({ answer: 'a', expires: NOW }))
@@ -151,7 +174,7 @@ describe('the evidence index', () => {
 function assertSame(index: EvidenceIndex, held: readonly Said[]): void {
   assert.equal(index.size, held.length)
   for (const code of CELLS) {
-    const expected = held.filter(entry => entry.code === code)
+    const expected = held.filter(entry => entry.code === code).sort(byName)
     assert.deepEqual(
       inCell(index, code).map(({ decoded, family, ...said }) => said),
       expected,

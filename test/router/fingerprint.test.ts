@@ -38,6 +38,8 @@ describe('a fingerprint', () => {
   let space: Space
   let potion: Space
   const see = (text: string) => project(space, embedText(text))
+  const codeOf = (vector: Float32Array) => encode(space, dotTable(space, vector))
+  const cellsOf = (vector: Float32Array, count: number) => nearestCells(space, dotTable(space, vector), count)
   /** Unit vectors of the space, and sometimes the zero vector. */
   const vectors = () =>
     fc
@@ -51,15 +53,15 @@ describe('a fingerprint', () => {
 
   it('is the same on every machine', () => {
     assert.equal(space.id, golden.space)
-    for (const { text, code } of golden.vectors) assert.equal(encode(space, see(text)), code, text.slice(0, 40))
+    for (const { text, code } of golden.vectors) assert.equal(codeOf(see(text)), code, text.slice(0, 40))
   })
 
   it('is 16 hex digits whose first two name the nearest cell', () => {
     fc.assert(
       fc.property(vectors(), fc.integer({ min: 1, max: 256 }), (vector, count) => {
-        const code = encode(space, vector)
+        const code = codeOf(vector)
         assert.match(code, /^[0-9a-f]{16}$/)
-        const cells = nearestCells(space, vector, count)
+        const cells = cellsOf(vector, count)
         assert.equal(cells.length, count)
         assert.equal(new Set(cells).size, count)
         assert.equal(cells[0], Number.parseInt(code.slice(0, 2), 16))
@@ -75,15 +77,15 @@ describe('a fingerprint', () => {
       return centroid.reduce((sum, component, i) => sum + (component - (vector[i] as number)) ** 2, 0)
     }
     const sorted = Array.from({ length: 256 }, (_, cell) => cell).sort((a, b) => distance(a) - distance(b))
-    assert.deepEqual(nearestCells(space, vector, 256), sorted)
-    assert.deepEqual(nearestCells(space, vector, 8), sorted.slice(0, 8))
-    assert.deepEqual(nearestCells(space, vector, 0), [])
+    assert.deepEqual(cellsOf(vector, 256), sorted)
+    assert.deepEqual(cellsOf(vector, 8), sorted.slice(0, 8))
+    assert.deepEqual(cellsOf(vector, 0), [])
   })
 
   it('has a similarity that is the cosine of the query and the reconstruction', () => {
     fc.assert(
       fc.property(vectors(), vectors(), fc.integer({ min: 2, max: 16 }), (query, other, digits) => {
-        const decoded = decode(space, encode(space, other).slice(0, digits))
+        const decoded = decode(space, codeOf(other).slice(0, digits))
         const similar = similarity(dotTable(space, query), decoded)
         assert.ok(similar >= -1 && similar <= 1)
         const rebuilt = reconstruct(space, decoded.cell, decoded.digits)
@@ -132,8 +134,8 @@ describe('a fingerprint', () => {
       .map(row => row.split('\t'))
       .filter(([, , , , score]) => Number(score) >= 4.5)
       .map(([, , , , , left = '', right = '']) => ({
-        probed: nearestCells(space, see(left), 8),
-        cell: decode(space, encode(space, see(right))).cell,
+        probed: cellsOf(see(left), 8),
+        cell: decode(space, codeOf(see(right))).cell,
       }))
     const reached = (shift: number) =>
       pairs.filter(({ probed }, i) => probed.includes(pairs[(i + shift) % pairs.length]?.cell ?? -1)).length /
@@ -146,7 +148,7 @@ describe('a fingerprint', () => {
   it('finds the question that asks the same, from the code alone', () => {
     for (const [i, [asked]] of REWORDED.entries()) {
       const table = dotTable(space, see(asked))
-      const similarities = REWORDED.map(([, other]) => similarity(table, decode(space, encode(space, see(other)))))
+      const similarities = REWORDED.map(([, other]) => similarity(table, decode(space, codeOf(see(other)))))
       assert.equal(similarities.indexOf(Math.max(...similarities)), i, asked)
     }
   })
@@ -156,7 +158,7 @@ describe('a fingerprint', () => {
     const mean = [2, 3, 4, 6, 8, 12, CODE_DIGITS].map(digits => {
       const sum = texts.reduce((total, text) => {
         const vector = see(text)
-        return total + similarity(dotTable(space, vector), decode(space, encode(space, vector).slice(0, digits)))
+        return total + similarity(dotTable(space, vector), decode(space, codeOf(vector).slice(0, digits)))
       }, 0)
       return sum / texts.length
     })
@@ -165,7 +167,7 @@ describe('a fingerprint', () => {
   })
 
   it('knows how many reference texts share its beginning', () => {
-    const code = encode(space, see('What are the symptoms of diabetes?'))
+    const code = codeOf(see('What are the symptoms of diabetes?'))
     const counts = ([2, 3, 4] as const).map(digits => referenceTexts(space, code, digits))
     const [two = 0, three = 0, four = 0] = counts
     assert.ok(two >= three && three >= four && two > 0, String(counts))

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import fc from 'fast-check'
-import type { Evidence } from '../../router/evidence.ts'
+import type { Evidence, EvidenceIndex } from '../../router/evidence.ts'
 import type { DecodedCode } from '../../router/fingerprint.ts'
 import { MODEL_PATTERN } from '../../router/model-variant.ts'
 import {
@@ -19,7 +19,7 @@ import {
   STRATEGY_PATTERN,
 } from '../../router/outcome.ts'
 import type { Packet } from '../../router/packet.ts'
-import { loadSpace, type Space } from '../../router/space.ts'
+import { BRANCHES, CELLS, LEVELS, loadSpace, type Space } from '../../router/space.ts'
 
 /** Unix seconds, on the hour. */
 export const NOW = 500_000 * 3600
@@ -47,6 +47,12 @@ export function aPacket(changes: Partial<Packet> = {}): Packet {
 /** A decoded code of which only the cell matters. */
 export function decodeCell(code: string): DecodedCode {
   return { cell: Number.parseInt(code.slice(0, 2), 16), digits: new Uint8Array(), norm: 1 }
+}
+
+/** All evidence of one cell, like or unlike anything. */
+export function evidenceIn(index: EvidenceIndex, cell: number): Evidence[] {
+  const nothing = new Float64Array(CELLS + LEVELS * BRANCHES)
+  return index.near(nothing, [cell], Number.NEGATIVE_INFINITY, Number.MAX_SAFE_INTEGER).map(({ item }) => item)
 }
 
 export function someEvidence(changes: Partial<Omit<Evidence, 'decoded' | 'family'>> = {}) {

@@ -40,6 +40,8 @@ export interface Upstream extends AsyncDisposable {
 }
 
 const KEEP_BYTES = 1024 * 1024
+/** More than any proxy lets through. */
+const MAX_HEADER_BYTES = 256 * 1024
 
 /**
  * What a request gets is decided by the first of these that is there: its header `x-test-mode`, its path
@@ -77,7 +79,7 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Upst
     }
   }
 
-  const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 })
+  const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES })
   server.on('connection', socket => {
     // A kept-alive socket collects one listener for each request it has carried.
     socket.setMaxListeners(0)
