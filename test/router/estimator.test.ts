@@ -186,7 +186,9 @@ describe('an estimate', () => {
   })
 
   it('never falls when a vote rises, and rises with each good vote more', () => {
-    const votes = fc.array(anyVote(), { minLength: 1, maxLength: 20 })
+    // Of one model and domain: a better record of another model makes its failure near the question weigh more.
+    const vote = anyVote().map(any => ({ ...any, model: MODEL, domain: query.domain }))
+    const votes = fc.array(vote, { minLength: 1, maxLength: 20 })
     fc.assert(
       fc.property(votes, fc.nat(), fc.nat(8), (list, which, up) => {
         const at = which % list.length
@@ -195,6 +197,7 @@ describe('an estimate', () => {
         )
         assert.ok(ask(raised).confidence >= ask(list).confidence - 1e-9)
       }),
+      { numRuns: 300 },
     )
     for (const author of [SELF, undefined]) {
       const results = Array.from({ length: 6 }, (_, count) => {
