@@ -14,7 +14,10 @@ interface Run {
   waiting: number
 }
 
-/** Owns `embedder`: disposing of the cache disposes of it. */
+/**
+ * Owns `embedder`: disposing of the cache disposes of it. Equal texts get the very same vector, which nobody may change:
+ * what was computed of it may be remembered by it.
+ */
 export function createCachedEmbedder(embedder: Embedder, { entries = 1_000 }: CacheOptions = {}): Embedder {
   /** Least recently used first. Keyed by digest, so that no user's text stays in memory. */
   const vectors = new Map<string, Float32Array>()
@@ -26,12 +29,12 @@ export function createCachedEmbedder(embedder: Embedder, { entries = 1_000 }: Ca
     if (kept !== undefined) {
       vectors.delete(key)
       vectors.set(key, kept)
-      return kept.slice()
+      return kept
     }
     const run = runs.get(key) ?? start(key, text)
     run.waiting++
     try {
-      return (await abortable(run.vector, signal)).slice()
+      return await abortable(run.vector, signal)
     } finally {
       run.waiting--
       if (run.waiting === 0) {

@@ -17,7 +17,7 @@ export interface Embedder extends AsyncDisposable {
   readonly inline: boolean
   /**
    * One vector of `dimensions` float32 for each text, in order, of Euclidean length 1; all zeros for a text in which
-   * there is nothing to embed.
+   * there is nothing to embed. Equal texts may get the same vector: it is not the caller's to change.
    *
    * @throws {EmbedderError} when the model cannot be had or the queue is full; the signal's reason when aborted
    */

@@ -1,5 +1,5 @@
 /** From a request's bytes to what is known about its question; fails open, whatever breaks. */
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Embedder } from '../embeddings/embedder.ts'
 import { modelVariant } from '../router/model-variant.ts'
@@ -49,7 +49,7 @@ export function createAdviser(
     async advise(url, headers, body, gone) {
       const hints = readHints(headers)
       const advice: Advice = {
-        requestId: `qis-${randomBytes(16).toString('hex')}`,
+        requestId: `qis-${randomUUID()}`,
         hints,
         result: 'no_text',
         insight: undefined,

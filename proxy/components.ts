@@ -167,9 +167,11 @@ function spaceFolder({ space, embedder, embedderModel }: Config): string {
 }
 
 async function createEmbedder({ embedder, embedderModel }: Config, space: Space): Promise<Embedder> {
-  return embedder === 'transformers' && embedderModel !== undefined
-    ? createCachedEmbedder(await createTransformersEmbedder({ model: embedderModel, space: space.name }))
-    : createStaticEmbedder()
+  return createCachedEmbedder(
+    embedder === 'transformers' && embedderModel !== undefined
+      ? await createTransformersEmbedder({ model: embedderModel, space: space.name })
+      : createStaticEmbedder(),
+  )
 }
 
 function checkFit(embedder: Embedder, space: Space): void {

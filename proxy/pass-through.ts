@@ -167,9 +167,10 @@ export function passThrough(components: PassThroughComponents, options: PassThro
       if (!request.exchange?.gone.signal.aborted) logger.warn({ err: error }, 'an answer broke off')
     })
     void reply.send(stream)
-    // The first token may be a minute away; clients and balancers want to know now that the request was taken.
+    // The first token may be a minute away; clients and balancers want to know now that the request was taken. A body
+    // that is here already goes with the headers in one packet.
     const raw = (reply as FastifyReply).raw
-    raw.flushHeaders()
+    setImmediate(() => raw.headersSent || raw.destroyed || raw.flushHeaders())
     if (options.keepAliveCommentMs > 0 && type.startsWith('text/event-stream') && !encoding) {
       const comment = setInterval(() => raw.write(': keep-alive\n\n'), options.keepAliveCommentMs)
       for (const event of ['data', 'close'] as const) stream.once(event, () => clearInterval(comment))

@@ -1,5 +1,5 @@
 /** Sealed tokens that carry all that feedback needs, so that any replica with the key can take it, restarts included. */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 import type { AnswerRecord } from './answer-index.ts'
 import { HttpError } from './errors.ts'
 
@@ -22,26 +22,28 @@ const MAX_SUBKEYS = 64
 
 /**
  * @param masterKey 32 secret bytes; each process seals under a subkey of its own (HKDF-SHA-256, RFC 5869, with the salt
- *   in the token), so that random nonces stay far from their birthday bound however many replicas share the key
+ *   in the token), under which its nonces are a counter: no two tokens share both
  */
 export function createReceipts(masterKey: Buffer, { lifetimeS = 7 * 24 * 3600, clock = Date.now } = {}): Receipts {
-  const subkeys = new Map<string, Buffer>()
-  const subkey = (salt: Buffer): Buffer => {
+  const subkeys = new Map<string, KeyObject>()
+  const subkey = (salt: Buffer): KeyObject => {
     const name = salt.toString('hex')
     const known = subkeys.get(name)
     if (known) return known
     const [oldest] = subkeys.keys()
     if (subkeys.size >= MAX_SUBKEYS && oldest !== undefined) subkeys.delete(oldest)
-    const key = Buffer.from(hkdfSync('sha256', masterKey, salt, 'qis/1 receipt', 32))
+    const key = createSecretKey(Buffer.from(hkdfSync('sha256', masterKey, salt, 'qis/1 receipt', 32)))
     subkeys.set(name, key)
     return key
   }
   const ownSalt = randomBytes(SALT_BYTES)
   const ownKey = subkey(ownSalt)
+  let sealed = 0n
 
   return {
     seal(record) {
-      const nonce = randomBytes(NONCE_BYTES)
+      const nonce = Buffer.alloc(NONCE_BYTES)
+      nonce.writeBigUInt64BE(sealed++, NONCE_BYTES - 8)
       const header = Buffer.concat([Buffer.of(VERSION), ownSalt, nonce])
       const cipher = createCipheriv('aes-256-gcm', ownKey, nonce).setAAD(header)
       return Buffer.concat([

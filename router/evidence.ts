@@ -20,6 +20,8 @@ export interface Evidence extends Outcome {
 
 export interface EvidenceIndex {
   readonly size: number
+  /** Another after each change. */
+  readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
   put(entry: Omit<Evidence, 'decoded' | 'family'>): boolean
   /**
@@ -45,6 +47,8 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const byCell = new Map<number, CellColumn<Evidence>>()
   const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
 
+  let version = 0
+
   const count = (entry: Evidence, direction: 1 | -1) => {
     // What came of a refined prompt says nothing about what the model does by itself.
     if (entry.withdrawn || entry.intervention === 2) return
@@ -52,6 +56,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
     tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, direction)
   }
   const remove = (id: string, entry: Evidence) => {
+    version++
     byId.delete(id)
     foreign.delete(id)
     byCell.get(entry.decoded.cell)?.remove(entry)
@@ -62,6 +67,9 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
     get size() {
       return byId.size
     },
+    get version() {
+      return version
+    },
     put(said) {
       const id = `${said.author}/${said.answer}`
       const held = byId.get(id)
@@ -70,6 +78,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
       const entry: Evidence = { ...said, decoded: decode(said.code), family: modelFamily(said.model) }
       byId.set(id, entry)
+      version++
       if (entry.author !== SELF) foreign.set(id, entry)
       const { cell } = entry.decoded
       const column = byCell.get(cell) ?? createCellColumn<Evidence>(cell)

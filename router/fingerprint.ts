@@ -32,7 +32,7 @@ export function project(space: Space, raw: Float32Array): Float32Array {
     throw new RangeError(`a vector of space ${space.name} has ${inputDimensions} components, not ${raw.length}`)
   }
   const projected = new Float32Array(dimensions)
-  if (raw.every(isZero)) return projected
+  if (isZero(raw)) return projected
   const sum = products.byInput ? projectSparse(products.byInput, products.projectedMean, raw) : minus(raw, mean)
   let square = 0
   for (let i = 0; i < dimensions; i++) square += (sum[i] as number) * (sum[i] as number)
@@ -166,6 +166,7 @@ function hexByte(value: number): string {
   return value.toString(16).padStart(2, '0')
 }
 
-function isZero(component: number): boolean {
-  return component === 0
+function isZero(vector: Float32Array): boolean {
+  for (let i = 0; i < vector.length; i++) if (vector[i] !== 0) return false
+  return true
 }

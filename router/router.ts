@@ -88,6 +88,8 @@ export interface Router {
 const OUTBOX_INTERVAL_MS = 5_000
 const SWEEP_INTERVAL_MS = 10 * 60_000
 const MAX_REVISION = 255
+/** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
+const INSIGHT_LIFETIME_S = 60
 
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
@@ -97,6 +99,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const now = () => Math.floor(clock() / 1000)
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
   const keys = createKeyCache(space.id)
+  const queries = createQueries(space, probes)
   const answerSecret = identity.secret('answer')
   const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
   const stopping = new AbortController()
@@ -188,15 +191,18 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const table = dotTable(space, project(space, question.vector))
-      const cells = nearestCells(space, table, probes)
-      const { model, domain, prior = 0.5 } = question
-      if (networkUp) attention.notice(cells.map(cell => keys.of(domain, cell)))
-      const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      return {
-        code: encode(space, table),
+      const { vector, model, domain, prior = 0.5 } = question
+      const query = queries.of(vector)
+      if (networkUp) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
+      if (query.known?.subject === subject) return query.known.insight
+      const neighbours = evidence.near(query.table, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      const insight: Insight = {
+        code: query.code,
         ...estimate(neighbours, { model, domain, prior, now: now() }, evidence),
       }
+      query.known = { subject, insight }
+      return insight
     },
 
     learn({ requestId, ...report }) {
@@ -240,6 +246,30 @@ export function createRouter(components: RouterComponents, options: RouterOption
       await Promise.allSettled([outbox.settled(), lastWrite])
       networkUp = false
       await network[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** A vector as look-ups want it, and what the last one found. */
+interface PreparedQuery {
+  table: Float64Array
+  cells: readonly number[]
+  code: string
+  known?: { subject: string; insight: Insight }
+}
+
+/** Prepares each vector once, for as long as somebody holds it: an embedder's cache gives the same one for equal texts. */
+function createQueries(space: Space, probes: number): { of(vector: Float32Array): PreparedQuery } {
+  const prepared = new WeakMap<Float32Array, PreparedQuery>()
+  return {
+    of(vector) {
+      let query = prepared.get(vector)
+      if (!query) {
+        const table = dotTable(space, project(space, vector))
+        query = { table, cells: nearestCells(space, table, probes), code: encode(space, table) }
+        prepared.set(vector, query)
+      }
+      return query
     },
   }
 }

@@ -5,8 +5,7 @@
  * left or the upstream died; `gave_up`, when it fell behind or the document was too large; `unreadable`, when nothing in
  * it was what its type promised; `compressed`, when it could not be inflated within bounds.
  */
-export type ObservationResult = (typeof observationResults)[number]
-export const observationResults = ['complete', 'partial', 'broken_off', 'gave_up', 'unreadable', 'compressed'] as const
+export type ObservationResult = 'complete' | 'partial' | 'broken_off' | 'gave_up' | 'unreadable' | 'compressed'
 
 export interface Observation {
   result: ObservationResult

@@ -1,15 +1,6 @@
 /** Names what a request asked for, by its path, in the few words that metrics may use as a label. */
 
-export type Operation = (typeof operations)[number]
-export const operations = [
-  'chat',
-  'text_completion',
-  'responses',
-  'messages',
-  'generate',
-  'embeddings',
-  'other',
-] as const
+export type Operation = 'chat' | 'text_completion' | 'responses' | 'messages' | 'generate' | 'embeddings' | 'other'
 
 /** By their ends: gateways and clouds put prefixes before them. The first match counts. */
 const ends: readonly (readonly [end: string, Operation])[] = [

@@ -198,12 +198,12 @@ class StreamReader implements Reader, LineHandler {
     if (!tally.over) this.lastTokenAt = this.#at
     if (this.#settled() && !TELLING.test(text)) return
     const document = parse(text)
-    // Where events are set apart by single line ends, several look like one.
-    const all = document === undefined && text.includes('\n') ? text.split('\n').map(parse) : [document]
-    for (const one of all) {
-      if (one === undefined) continue
+    if (document !== undefined) {
       this.#read++
-      readAnswer(one, tally)
+      readAnswer(document, tally)
+    } else if (text.includes('\n')) {
+      // Where events are set apart by single line ends, several look like one.
+      for (const line of text.split('\n')) this.#event(line)
     }
     if (tally.begun) this.firstTokenAt ??= this.#at
   }

@@ -94,7 +94,7 @@ export function createUpstreamClient(
         const response = await (fresh ? freshAgent : agent).request({
           ...request,
           origin,
-          headers: { ...(request.headers as Record<string, string>), host: new URL(origin).host },
+          headers: { ...(request.headers as Record<string, string>), host: hostOf(origin) },
           body: body ?? request.body ?? null,
           signal,
         })
@@ -124,6 +124,18 @@ export function createUpstreamClient(
       )
     },
   }
+}
+
+/** Of the few origins there are; making a URL costs more than all else here. */
+const hosts = new Map<string, string>()
+
+function hostOf(origin: string): string {
+  let host = hosts.get(origin)
+  if (host === undefined) {
+    host = new URL(origin).host
+    hosts.set(origin, host)
+  }
+  return host
 }
 
 /** The connection could not be made, so nothing was asked of anybody. */
