@@ -89,16 +89,15 @@ export function createCellColumn<T>(cell: number): CellColumn<T> {
     compare({ cells, pairs }, similarities, offset) {
       const base = cells[cell] as number
       for (let slot = 0, at = 0; slot < items.length; slot++, at += PAIRS) {
+        // In pairs: a chain of eight additions would wait for each.
         const dot =
           base +
           (pairs[places[at] as number] as number) +
-          (pairs[places[at + 1] as number] as number) +
-          (pairs[places[at + 2] as number] as number) +
-          (pairs[places[at + 3] as number] as number) +
-          (pairs[places[at + 4] as number] as number) +
-          (pairs[places[at + 5] as number] as number) +
-          (pairs[places[at + 6] as number] as number)
-        similarities[offset + slot] = Math.min(1, dot * (inverseNorms[slot] as number))
+          ((pairs[places[at + 1] as number] as number) + (pairs[places[at + 2] as number] as number)) +
+          ((pairs[places[at + 3] as number] as number) +
+            (pairs[places[at + 4] as number] as number) +
+            ((pairs[places[at + 5] as number] as number) + (pairs[places[at + 6] as number] as number)))
+        similarities[offset + slot] = dot * (inverseNorms[slot] as number)
       }
     },
   }

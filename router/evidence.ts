@@ -14,7 +14,8 @@ export interface Evidence extends Outcome {
   author: string
   /** Unix seconds. */
   expires: number
-  decoded: DecodedCode
+  /** 0..255 */
+  cell: number
   family: string
 }
 
@@ -23,7 +24,7 @@ export interface EvidenceIndex {
   /** Another after each change. */
   readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
-  put(entry: Omit<Evidence, 'decoded' | 'family'>): boolean
+  put(entry: Omit<Evidence, 'cell' | 'family'>): boolean
   /**
    * Evidence of these cells that is at least so similar to a query, whose table `dotTable` of fingerprint.ts made; of
    * more than `limit` the most similar.
@@ -37,6 +38,7 @@ export interface EvidenceIndex {
 
 /** So many outcomes of one peer count towards a model's base rate; its average counts however many it sends. */
 const MAX_PEER_TALLY = 20
+const MAX_SHARED = 10_000
 
 /** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
 export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
@@ -47,6 +49,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const byCell = new Map<number, CellColumn<Evidence>>()
   const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
 
+  const shared = createSharing(MAX_SHARED)
   let version = 0
 
   const count = (entry: Evidence, direction: 1 | -1) => {
@@ -59,7 +62,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
     version++
     byId.delete(id)
     foreign.delete(id)
-    byCell.get(entry.decoded.cell)?.remove(entry)
+    byCell.get(entry.cell)?.remove(entry)
     count(entry, -1)
   }
 
@@ -76,14 +79,21 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       if (held && held.revision >= said.revision) return false
       if (held) remove(id, held)
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
-      const entry: Evidence = { ...said, decoded: decode(said.code), family: modelFamily(said.model) }
+      const decoded = decode(said.code)
+      const entry: Evidence = {
+        ...said,
+        author: shared(said.author),
+        model: shared(said.model),
+        domain: shared(said.domain),
+        family: shared(modelFamily(said.model)),
+        cell: decoded.cell,
+      }
       byId.set(id, entry)
       version++
       if (entry.author !== SELF) foreign.set(id, entry)
-      const { cell } = entry.decoded
-      const column = byCell.get(cell) ?? createCellColumn<Evidence>(cell)
-      byCell.set(cell, column)
-      column.add(entry, entry.decoded)
+      const column = byCell.get(entry.cell) ?? createCellColumn<Evidence>(entry.cell)
+      byCell.set(entry.cell, column)
+      column.add(entry, decoded)
       count(entry, 1)
       if (byId.size > maxEntries) {
         const [oldest] = foreign.size > 0 ? foreign : byId
@@ -102,6 +112,18 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
     sweep(now) {
       for (const [id, entry] of byId) if (entry.expires <= now) remove(id, entry)
     },
+  }
+}
+
+/** Few different strings stand in very many packets: each is kept once. */
+function createSharing(maxStrings: number): (text: string) => string {
+  const known = new Map<string, string>()
+  return text => {
+    const held = known.get(text)
+    if (held !== undefined) return held
+    if (known.size >= maxStrings) known.clear()
+    known.set(text, text)
+    return text
   }
 }
 

@@ -9,7 +9,7 @@ export interface Near<T> {
 
 /** Similarities are counted in steps of 1/512; where the limit falls within a step, all of that step are left out. */
 const STEPS = 1024
-const stepOf = (similarity: number) => Math.floor(((similarity + 1) / 2) * (STEPS - 1))
+const stepOf = (similarity: number) => Math.min(STEPS - 1, Math.floor(((similarity + 1) / 2) * (STEPS - 1)))
 
 /**
  * Those that are at least so similar; of more than `limit` the most similar, up to a step of 1/512. Where even the first
@@ -35,7 +35,8 @@ export function nearest<T>(
   for (const column of columns) {
     for (let slot = 0; slot < column.size; slot++) {
       const similarity = similarities[offset + slot] as number
-      if (similarity >= least && found.length < limit) found.push({ item: column.at(slot), similarity })
+      if (similarity >= least && found.length < limit)
+        found.push({ item: column.at(slot), similarity: Math.min(1, similarity) })
     }
     offset += column.size
   }

@@ -95,9 +95,14 @@ export function encodePayload(packet: Packet): string {
     ts: floorToHour(packet.time),
     ttl: packet.ttlHours,
   }
-  const fault = wireCheck.Errors(wire).First()
-  if (fault) throw new PacketInvalidError('malformed', `packet${fault.path.replaceAll('/', '.')}: ${fault.message}`)
+  if (!wireCheck.Check(wire)) throw malformed(wire)
   return JSON.stringify(wire)
+}
+
+/** Finding out what is wrong costs more than finding out that something is. */
+function malformed(wire: unknown): PacketInvalidError {
+  const fault = wireCheck.Errors(wire).First()
+  return new PacketInvalidError('malformed', `packet${fault?.path.replaceAll('/', '.')}: ${fault?.message}`)
 }
 
 /** @throws {PacketInvalidError} unless `payload` is exactly what `encodePayload` would write */
@@ -108,10 +113,7 @@ export function decodePayload(payload: string): Packet {
   } catch (cause) {
     throw new PacketInvalidError('malformed', 'the payload is not JSON', { cause })
   }
-  if (!wireCheck.Check(wire)) {
-    const fault = wireCheck.Errors(wire).First()
-    throw new PacketInvalidError('malformed', `packet${fault?.path.replaceAll('/', '.')}: ${fault?.message}`)
-  }
+  if (!wireCheck.Check(wire)) throw malformed(wire)
   const packet: Packet = {
     space: wire.sp,
     domain: wire.d,

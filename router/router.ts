@@ -171,7 +171,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async start() {
       await store.sweep(now())
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
-      for (const stored of await store.packets(now(), maxEvidence)) indexForeign(stored)
+      for await (const stored of store.packets(now(), maxEvidence)) indexForeign(stored)
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()

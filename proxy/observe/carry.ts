@@ -2,13 +2,14 @@
 import type { Allowance } from './allowance.ts'
 
 const FIRST_BYTES = 1024
+const NONE = Buffer.alloc(0)
 /** A larger buffer is let go once its bytes have been taken: most streams need one only once. */
 const KEPT_BYTES = 16 * 1024
 
 export class Carry {
   readonly #maxBytes: number
   readonly #allowance: Allowance
-  #buffer = Buffer.alloc(0)
+  #buffer = NONE
   #length = 0
 
   constructor(maxBytes: number, allowance: Allowance) {
@@ -44,14 +45,15 @@ export class Carry {
   /** Must be called in the end; it may be used again all the same. */
   release(): void {
     this.#allowance.giveBack(this.#buffer.length)
-    this.#buffer = Buffer.alloc(0)
+    this.#buffer = NONE
     this.#length = 0
   }
 
   #grow(length: number): boolean {
-    const size = Math.min(this.#maxBytes, Math.max(FIRST_BYTES, 2 * length))
+    const wanted = this.#length === 0 ? length : 2 * length
+    const size = Math.min(this.#maxBytes, Math.max(FIRST_BYTES, wanted))
     if (!this.#allowance.take(size)) return false
-    const grown = Buffer.allocUnsafeSlow(size)
+    const grown = Buffer.allocUnsafe(size)
     this.#buffer.copy(grown, 0, 0, this.#length)
     this.#allowance.giveBack(this.#buffer.length)
     this.#buffer = grown

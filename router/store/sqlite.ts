@@ -34,6 +34,8 @@ export const routerSchema: Schema = {
 /** Long after a packet has expired everywhere, somebody may still ask what left. */
 const LEDGER_LIFETIME_S = 400 * 24 * 3600
 
+const PAGE = 1_000
+
 export function createSqliteStore(database: Database): Store {
   return {
     async outcome(answer) {
@@ -60,12 +62,21 @@ export function createSqliteStore(database: Database): Store {
       const [changed] = await database.write([intoPackets(stored)])
       return changed === 1
     },
-    async packets(now, limit) {
-      const rows = await database.all(
-        'SELECT author, key, bytes FROM packets WHERE expires > ? ORDER BY time DESC, rowid DESC LIMIT ?',
-        [now, limit],
+    async *packets(now, limit) {
+      const [first] = await database.all(
+        'SELECT rowid AS place FROM packets WHERE expires > ? ORDER BY rowid DESC LIMIT 1 OFFSET ?',
+        [now, limit - 1],
       )
-      return rows.reverse().map(readPacket)
+      // In pages, since all at once would be in memory three times: there, under way, and here.
+      for (let place = Number(first?.place ?? 1) - 1; ; ) {
+        const rows = await database.all(
+          'SELECT rowid AS place, key, bytes FROM packets WHERE expires > ? AND rowid > ? ORDER BY rowid LIMIT ?',
+          [now, place, PAGE],
+        )
+        for (const row of rows) yield readPacket(row)
+        if (rows.length < PAGE) return
+        place = Number(rows.at(-1)?.place)
+      }
     },
     async packetBytes(key, now, { offset, limit }) {
       const rows = await database.all(

@@ -39,8 +39,8 @@ export interface Store {
 
   /** Keeps a packet, one for each (author, answer). False when that revision or a later one is held already. */
   putPacket(stored: StoredPacket): Promise<boolean>
-  /** Unexpired packets, oldest first, at most `limit` (the newest). */
-  packets(now: number, limit: number): Promise<StoredPacket[]>
+  /** Unexpired packets in the order of their arrival, at most `limit` (the last). */
+  packets(now: number, limit: number): AsyncIterable<StoredPacket>
   /** Bytes of unexpired packets of one key, newest first. */
   packetBytes(key: RoutingKey, now: number, page: { offset: number; limit: number }): Promise<Uint8Array[]>
 

@@ -37,7 +37,7 @@ const K0 = 0.05
 /** Below this similarity an outcome weighs less than e⁻⁶ and is passed over. */
 export const MIN_SIMILARITY = 0.4
 /** Of more neighbours than these only the nearest count, so that a crowded cell costs no more than a busy one. */
-export const MAX_NEIGHBOURS = 128
+export const MAX_NEIGHBOURS = 64
 /** Pseudo-counts that shrink a model's mean to the prior, and its mean in a domain to its mean. */
 const PRIOR_COUNT = 2
 const DOMAIN_COUNT = 4

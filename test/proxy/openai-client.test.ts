@@ -75,6 +75,70 @@ suite('the official client', () => {
     assert.deepEqual(await failure(run.proxied), await failure(run.direct))
   })
 
+  test('sends tools and a schema, and gets tool calls, as without us', async () => {
+    const call = { id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Bern"}' } }
+    await using upstream = await startUpstream({
+      handler: async ({ request, response }) => {
+        const { bytes } = await request.body
+        const { stream } = JSON.parse(bytes.toString())
+        const choice = (rest: object) =>
+          JSON.stringify({ id: 'chatcmpl-1', model: 'm', choices: [{ index: 0, ...rest }] })
+        if (!stream) {
+          const message = { role: 'assistant', content: null, tool_calls: [call] }
+          return void response
+            .writeHead(200, { 'content-type': 'application/json' })
+            .end(choice({ message, finish_reason: 'tool_calls' }))
+        }
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        // As some servers do: the index always 0, the id only once.
+        const deltas = [
+          { role: 'assistant', tool_calls: [{ index: 0, ...call }] },
+          { tool_calls: [{ index: 0, function: { arguments: '' } }] },
+        ]
+        for (const delta of deltas) response.write(`data: ${choice({ delta, finish_reason: null })}\n\n`)
+        response.end(`data: ${choice({ delta: {}, finish_reason: 'tool_calls' })}\n\ndata: [DONE]\n\n`)
+      },
+    })
+    await using sidecar = await startTestSidecar(upstream.url)
+    const ask = async (base: string) => {
+      const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: 'none', maxRetries: 0 })
+      const body = {
+        model,
+        messages,
+        tools: [
+          { type: 'function' as const, function: { name: 'weather', strict: true, parameters: { type: 'object' } } },
+        ],
+        response_format: { type: 'json_schema' as const, json_schema: { name: 'answer', schema: { type: 'object' } } },
+      }
+      const plain = await client.chat.completions.create(body)
+      const streamed = await client.chat.completions.stream(body).finalChatCompletion()
+      return [plain.choices[0]?.message.tool_calls, streamed.choices[0]?.message.tool_calls]
+    }
+    const [direct, proxied] = [await ask(upstream.url), await ask(sidecar.data)]
+    assert.deepEqual(proxied, direct)
+    assert.match(JSON.stringify(proxied), /Bern/)
+    const sent = await Promise.all(upstream.requests.map(async ({ body }) => (await body).sha256))
+    assert.deepEqual(sent.slice(2), sent.slice(0, 2), 'the upstream was sent the same')
+  })
+
+  test('uploads audio as without us', async () => {
+    await using upstream = await startUpstream({
+      handler: async ({ request, response }) => {
+        const { bytes, length } = await request.body
+        const named = /name="(file|model)"/g
+        const fields = [...bytes.toString('latin1').matchAll(named)].map(([, name]) => name).sort()
+        response
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(JSON.stringify({ text: `${fields} ${length > 300_000}` }))
+      },
+    })
+    await using sidecar = await startTestSidecar(upstream.url)
+    const client = new OpenAI({ baseURL: `${sidecar.data}/v1`, apiKey: 'none', maxRetries: 0 })
+    const file = new File([Buffer.alloc(300_000, 7)], 'speech.wav')
+    const { text } = await client.audio.transcriptions.create({ model: 'whisper-1', file })
+    assert.equal(text, 'file,model true')
+  })
+
   test('stops the upstream when it aborts a stream', async () => {
     await using upstream = await startUpstream({ mode: 'stream-gated' })
     await using sidecar = await startTestSidecar(upstream.url)

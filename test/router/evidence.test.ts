@@ -31,7 +31,7 @@ describe('the evidence index', () => {
     assert.deepEqual(inCell(index, 'b0'), [])
     const [found] = inCell(index, 'a9')
     assert.equal(found?.family, 'llama')
-    assert.equal(found?.decoded.cell, 0xa9)
+    assert.equal(found?.cell, 0xa9)
   })
 
   it('replaces what an author said of an answer by a later revision, and by no other', () => {
@@ -176,7 +176,7 @@ function assertSame(index: EvidenceIndex, held: readonly Said[]): void {
   for (const code of CELLS) {
     const expected = held.filter(entry => entry.code === code).sort(byName)
     assert.deepEqual(
-      inCell(index, code).map(({ decoded, family, ...said }) => said),
+      inCell(index, code).map(({ cell, family, ...said }) => said),
       expected,
     )
   }

@@ -40,7 +40,7 @@ describe('a packet that arrives', () => {
       const bytes = wreck ? wreck(sealed) : sealed
       const verdict = await node.handlers().receive(key, bytes)
       assert.equal(`${verdict} ${node.received}`, expect)
-      assert.equal((await node.store.packets(0, 10)).length, verdict === 'accept' ? 1 : 0)
+      assert.equal((await Array.fromAsync(node.store.packets(0, 10))).length, verdict === 'accept' ? 1 : 0)
       assert.equal((await node.ask(TRAIN)).packets, verdict === 'accept' ? 1 : 0)
     })
   }
@@ -78,7 +78,7 @@ describe('a packet that arrives', () => {
       await using node = await startNode(createMemorySwarm(), options)
       await node.learn(TRAIN)
       await until(async () => (await node.router.ledger(ALL)).length === 1, 'it has left')
-      const [own] = await node.store.packets(0, 1)
+      const [own] = await Array.fromAsync(node.store.packets(0, 1))
       assert.ok(own)
       assert.equal(await node.handlers().receive(own.key, own.bytes), 'ignore')
       assert.deepEqual([(await node.ask(TRAIN)).packets, node.router.status().evidence], [0, 1])

@@ -55,7 +55,7 @@ export function evidenceIn(index: EvidenceIndex, cell: number): Evidence[] {
   return index.near(nothing, [cell], Number.NEGATIVE_INFINITY, Number.MAX_SAFE_INTEGER).map(({ item }) => item)
 }
 
-export function someEvidence(changes: Partial<Omit<Evidence, 'decoded' | 'family'>> = {}) {
+export function someEvidence(changes: Partial<Omit<Evidence, 'cell' | 'family'>> = {}) {
   const outcome = anOutcome(changes)
   return { ...outcome, author: 'peer', expires: outcome.time + 168 * 3600, ...changes }
 }

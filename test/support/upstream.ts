@@ -35,6 +35,8 @@ export interface Upstream extends AsyncDisposable {
   mode: UpstreamMode
   /** Modes for the next requests, one each, before `mode` holds again. */
   queue(...modes: UpstreamMode[]): void
+  /** Drops what it remembers of requests, for runs of very many. */
+  forget(): void
   /** The earliest request not yet handed out, as soon as its headers have arrived. Waits 5 s unless told. */
   nextRequest(options?: { signal?: AbortSignal }): Promise<UpstreamRequest>
 }
@@ -111,6 +113,10 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Upst
     },
     queue(...modes) {
       queued.push(...modes)
+    },
+    forget() {
+      requests.length = 0
+      handedOut = 0
     },
     async nextRequest({ signal = AbortSignal.timeout(DEADLINE_MS) } = {}) {
       const index = handedOut++
