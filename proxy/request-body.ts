@@ -8,48 +8,65 @@ export type ReadBody =
   /** It is longer than the bound: the same bytes again, to be read once. */
   | { bytes: undefined; replay: Readable }
 
-/** @throws {HttpError} bad_request when the client goes away before it has sent the whole body */
+/**
+ * By listeners and not by iteration, which costs several times as much for the one chunk that most bodies are.
+ *
+ * @throws {HttpError} bad_request when the client goes away before it has sent the whole body
+ */
 export async function readBody(body: Readable, maxBytes: number): Promise<ReadBody> {
-  const source: AsyncIterator<Buffer> = body.iterator({ destroyOnReturn: false })
+  const { promise, resolve, reject } = Promise.withResolvers<ReadBody>()
   const chunks: Buffer[] = []
   let length = 0
-  while (length <= maxBytes) {
-    const { value, done } = await next(source)
-    if (done) return { bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks), replay: undefined }
-    chunks.push(value)
-    length += value.length
+  const stop = () => {
+    body.off('data', onData).off('end', onEnd).off('error', onBreak).off('close', onBreak)
   }
-  return { bytes: undefined, replay: Readable.from(resume(chunks, source), { objectMode: false }) }
+  const onData = (chunk: Buffer) => {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length <= maxBytes) return
+    body.pause()
+    stop()
+    resolve({ bytes: undefined, replay: Readable.from(resume(chunks, body), { objectMode: false }) })
+  }
+  const onEnd = () => {
+    stop()
+    resolve({ bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks), replay: undefined })
+  }
+  const onBreak = (cause?: unknown) => {
+    stop()
+    reject(cause instanceof HttpError ? cause : endedEarly(cause))
+  }
+  body.on('data', onData).on('end', onEnd).on('error', onBreak).on('close', onBreak)
+  return promise
 }
 
 /** The same bytes, until there are more than `maxBytes`. */
 export function limited(body: Readable, maxBytes: number): Readable {
-  return Readable.from(countUpTo(body.iterator({ destroyOnReturn: false }), maxBytes), { objectMode: false })
+  return Readable.from(countUpTo(body, maxBytes), { objectMode: false })
 }
 
 export function tooLarge(maxBytes: number): HttpError {
   return new HttpError('body_too_large', `the request body is larger than ${maxBytes} bytes, the limit set here`)
 }
 
-async function* countUpTo(source: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
+async function* countUpTo(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   let length = 0
-  for await (const chunk of source) {
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
     length += chunk.length
     if (length > maxBytes) throw tooLarge(maxBytes)
     yield chunk
   }
 }
 
-async function* resume(chunks: readonly Buffer[], rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+async function* resume(chunks: readonly Buffer[], rest: Readable): AsyncGenerator<Buffer> {
   yield* chunks
-  for (let chunk = await next(rest); !chunk.done; chunk = await next(rest)) yield chunk.value
+  try {
+    yield* rest.iterator({ destroyOnReturn: false })
+  } catch (cause) {
+    throw cause instanceof HttpError ? cause : endedEarly(cause)
+  }
 }
 
-async function next(source: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer>> {
-  try {
-    return await source.next()
-  } catch (cause) {
-    if (cause instanceof HttpError) throw cause
-    throw new HttpError('bad_request', 'the request body ended early', { cause })
-  }
+function endedEarly(cause: unknown): HttpError {
+  return new HttpError('bad_request', 'the request body ended early', { cause })
 }
