@@ -1,20 +1,12 @@
 /** The network for real: libp2p over TCP, a DHT to find who shares a kind of question, gossip, and backfill. */
-import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { RoutingKey } from '../keyspace.ts'
-import type { Logger } from '../telemetry.ts'
 import { frame } from './checks.ts'
 import { type Network, NetworkStartError } from './network.ts'
-import { DEFAULTS, type Libp2pNetworkOptions, type Settings } from './options.ts'
+import { DEFAULTS, type Libp2pNetworkComponents, type Libp2pNetworkOptions, type Settings } from './options.ts'
 import { type Running, startNetwork } from './running.ts'
 
-export type { Libp2pNetworkOptions } from './options.ts'
-
-export interface Libp2pNetworkComponents {
-  /** Ed25519; peers know this node by its public half. */
-  privateKey: PrivateKey
-  logger: Logger
-}
+export type { Libp2pNetworkComponents, Libp2pNetworkOptions } from './options.ts'
 
 export function createLibp2pNetwork(components: Libp2pNetworkComponents, options: Libp2pNetworkOptions = {}): Network {
   const { privateKey, logger } = components

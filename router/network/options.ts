@@ -1,5 +1,13 @@
-/** What can be set on the libp2p network, and what is set unless told otherwise. */
+/** What the libp2p network is given, what can be set on it, and what is set unless told otherwise. */
+import type { PrivateKey } from '@libp2p/interface'
+import type { Logger } from '../telemetry.ts'
 import type { Capture } from './capture.ts'
+
+export interface Libp2pNetworkComponents {
+  /** Ed25519; peers know this node by its public half. */
+  privateKey: PrivateKey
+  logger: Logger
+}
 
 export interface Libp2pNetworkOptions {
   /** Multiaddrs to listen on. */

@@ -38,6 +38,10 @@ suite('case 7, case 8: however events are set apart, and wherever they are torn'
       'several data lines for each event',
       EVENTS.map(data => `data: ${data.replaceAll(',', ',\ndata: ')}\n\n`).join(''),
     ],
+    [
+      'several data lines with CRLF for each event',
+      EVENTS.map(data => `data: ${data.replaceAll(',', ',\r\ndata: ')}\r\n\r\n`).join(''),
+    ],
     ['single line ends between events', `${EVENTS.map(data => `data: ${data}`).join('\n')}\n`],
     ['no line end after the last', EVENTS.map(data => `data: ${data}`).join('\n\n')],
     ['empty data among them', EVENTS.map(data => `data\n\ndata:\n\ndata: \ndata:\n\ndata: ${data}\n\n`).join('')],
@@ -90,6 +94,16 @@ suite('an event that is too large is left out, and the rest is read', () => {
       })
     }
   }
+
+  test('and what stands in its middle is no event, even where a chunk begins', async () => {
+    const trap = Buffer.from('data: {"usage":{"prompt_tokens":99}}')
+    const head = Buffer.from(`data: ${said('a')}\n\ndata: ${'x'.repeat(2 * MIB)}`)
+    const tail = Buffer.from(`\n\ndata: ${OVER}\n\n`)
+    const { seen } = await observeChunks([head, trap, trap, tail], { type: SSE_TYPE })
+    assert.deepEqual([seen.result, seen.inputTokens], ['partial', undefined])
+    const { seen: lines } = await observeChunks([head, trap.subarray(6), tail], { type: 'application/x-ndjson' })
+    assert.equal(lines.inputTokens, undefined)
+  })
 
   test('the bound is an option', async () => {
     const chunks = () => [Buffer.from(`data: ${said('a')}\n\ndata: ${said('b'.repeat(1000))}\n\ndata: ${OVER}\n\n`)]

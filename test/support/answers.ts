@@ -222,6 +222,12 @@ export const answers: Answer[] = [
     facts: { ...RESPONSE, finishReason: 'failed', failed: true },
   },
   {
+    name: 'an answer of the Responses API that is still being made',
+    type: JSON_TYPE,
+    text: `{${RESPONSE_HEAD},"status":"queued","output":[],"usage":null}`,
+    facts: { ...RESPONSE, empty: true },
+  },
+  {
     name: "an answer of Anthropic's API, its cached input counted",
     type: JSON_TYPE,
     text: `{${MESSAGE_HEAD},"content":[{"type":"text","text":"yes"},{"type":"tool_use","id":"toolu_1","name":"f","input":{}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":10,"cache_read_input_tokens":100,"output_tokens":7}}`,
@@ -283,6 +289,15 @@ export const answers: Answer[] = [
       '{"model":"llama3.2","message":{"role":"assistant","content":""},"done":true,"eval_count":9}',
     ),
     facts: { ...OLLAMA, outputTokens: 9, toolCall: true },
+  },
+  {
+    name: "Ollama's /api/generate of an old version, which gives no reason",
+    type: NDJSON_TYPE,
+    text: lines(
+      ...Array.from({ length: 12 }, () => '{"model":"llama3.2","response":"x","done":false}'),
+      '{"model":"llama3.2","response":"","done":true,"prompt_eval_count":26,"eval_count":12}',
+    ),
+    facts: { ...OLLAMA, inputTokens: 26, outputTokens: 12 },
   },
   {
     name: "Ollama's /api/generate, line by line, ending at its length limit",
@@ -507,6 +522,21 @@ export const failures: Answer[] = [
     type: SSE_TYPE,
     text: events(chunk(said('a')), chunk(said('b'))),
     facts: { ...CHAT, cutShort: true },
+  },
+  {
+    name: 'a stream of the Responses API that stops while in progress',
+    type: SSE_TYPE,
+    text: named(
+      `{"type":"response.created","response":{${RESPONSE_HEAD},"status":"in_progress","output":[],"usage":null}}`,
+      '{"type":"response.output_text.delta","delta":"a","logprobs":[]}',
+    ),
+    facts: { ...RESPONSE, cutShort: true },
+  },
+  {
+    name: 'a probability above 1',
+    type: JSON_TYPE,
+    text: '{"id":"chatcmpl-b1a","model":"llama-3.1-8b","choices":[{"text":"a","logprobs":{"token_logprobs":[0.5,0]}}]}',
+    facts: { ...CHAT, confidence: 1 },
   },
   {
     name: 'choices that are no choices',

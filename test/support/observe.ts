@@ -11,7 +11,7 @@ export interface Observed {
 }
 
 export async function observeChunks(
-  chunks: Iterable<Uint8Array>,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   headers: { type: string; encoding?: string | undefined },
   options: ObserverOptions = {},
 ): Promise<Observed> {
