@@ -30,9 +30,9 @@ export class Carry {
     return true
   }
 
-  /** All of it, one character for each byte. */
-  take(): string {
-    const text = this.#buffer.toString('latin1', 0, this.#length)
+  /** All of it; as Latin-1, one character for each byte, which no bytes can break. */
+  take(encoding: 'latin1' | 'utf8'): string {
+    const text = this.#buffer.toString(encoding, 0, this.#length)
     this.clear()
     return text
   }

@@ -53,7 +53,7 @@ export class Lines {
 
   /** What stands after the last line end counts as a line. */
   end(): void {
-    if (this.#carry.length > 0) this.#handler.line(this.#carry.take())
+    if (this.#carry.length > 0) this.#handler.line(this.#carry.take('latin1'))
   }
 
   release(): void {
@@ -65,7 +65,7 @@ export class Lines {
       this.#skipping = false
     } else if (this.#carry.length > 0) {
       this.#keep(bytes.subarray(from, end))
-      if (!this.#skipping) this.#handler.line(this.#carry.take())
+      if (!this.#skipping) this.#handler.line(this.#carry.take('latin1'))
       this.#skipping = false
     } else if (end - from > this.#maxBytes) {
       this.#handler.tooLong()

@@ -59,8 +59,8 @@ class DocumentReader implements Reader {
 
   end(): ObservationResult {
     if (this.#tooLarge) return 'gave_up'
-    const text = this.#carry.take()
-    const document = parse(withoutMark(text))
+    const text = this.#carry.take('utf8').replace(/^\ufeff/, '')
+    const document = parse(text)
     if (document === undefined) return this.#mislabelled(text)
     for (const one of Array.isArray(document) ? document : [document]) readAnswer(one, this.#tally)
     return 'complete'
@@ -74,7 +74,7 @@ class DocumentReader implements Reader {
   #mislabelled(text: string): ObservationResult {
     const kind = /^\s*\{/.test(text) ? 'lines' : 'events'
     const reader = new StreamReader(kind, this.#tally, this.#limits)
-    reader.write(Buffer.from(text, 'latin1'), 0)
+    reader.write(Buffer.from(text), 0)
     const result = reader.end()
     reader.release()
     return reader.readable ? result : 'unreadable'
@@ -91,7 +91,9 @@ const TELLING =
 const HEAD_EVENTS = 8
 const END_MARK = '[DONE]'
 const LONGEST_MARK = 16
-const BYTE_ORDER_MARK = '\xef\xbb\xbf'
+/** In UTF-8, one character for each byte. */
+const BYTE_ORDER_MARK = /^\xef\xbb\xbf/
+const NOT_ASCII = /[\x80-\xff]/
 
 /** Server-sent events, or JSON lines: an event is then one line. Most events are only looked at, few are parsed. */
 class StreamReader implements Reader, LineHandler {
@@ -145,7 +147,7 @@ class StreamReader implements Reader, LineHandler {
   }
 
   line(bytes: string): void {
-    const text = this.#atStart ? withoutMark(bytes) : bytes
+    const text = this.#atStart ? bytes.replace(BYTE_ORDER_MARK, '') : bytes
     this.#atStart = false
     if (!this.#events) this.#event(text)
     else if (text === '') this.#dispatch()
@@ -179,7 +181,7 @@ class StreamReader implements Reader, LineHandler {
   }
 
   #dispatch(): void {
-    const whole = this.#data ?? this.#carry.take()
+    const whole = this.#data ?? this.#carry.take('latin1')
     const damaged = this.#damaged
     if (this.#error && (whole !== '' || damaged)) this.#tally.failed = true
     this.#data = undefined
@@ -197,7 +199,7 @@ class StreamReader implements Reader, LineHandler {
     this.#seen++
     if (!tally.over) this.lastTokenAt = this.#at
     if (this.#settled() && !TELLING.test(text)) return
-    const document = parse(text)
+    const document = parse(NOT_ASCII.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text)
     if (document !== undefined) {
       this.#read++
       readAnswer(document, tally)
@@ -215,16 +217,11 @@ class StreamReader implements Reader, LineHandler {
   }
 }
 
-const withoutMark = (text: string) => (text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text)
-
-const NOT_ASCII = /[\x80-\xff]/
-
-/** @param text one character for each byte */
 function parse(text: string): unknown {
   // An exception costs more than all the rest.
   if (!/^\s*[[{]/.test(text)) return undefined
   try {
-    return JSON.parse(NOT_ASCII.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text)
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -48,7 +48,7 @@ suite('when tokens came', () => {
         await turn()
       }
       overAt = performance.now()
-      yield Buffer.from('data: [DONE]\n\n')
+      yield Buffer.from('data: {"choices":[],"usage":{"completion_tokens":2}}\n\ndata: [DONE]\n\n')
     }
     const before = performance.now()
     const { seen } = await observeChunks(stream(), { type: SSE_TYPE })
