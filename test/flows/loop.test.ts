@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import { findWords, readCapture } from '../../demo/leak-scan.ts'
 import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
 import { until } from '../support/poll.ts'
-import { chat, postFeedback } from '../support/sidecar.ts'
+import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { CHAT_BODY, startUpstream } from '../support/upstream.ts'
 
@@ -55,6 +55,17 @@ suite('two deployments', () => {
     await using sites = await twoSites()
     await meet(sites)
     assert.ok(Number(await confidence(sites.b)) < 0.5)
+    const metric = async (site: SidecarProcess, name: string) =>
+      (await (await fetch(`${site.admin}/metrics`)).text()).split('\n').find(line => line.startsWith(`${name} `))
+    assert.equal(
+      await metric(sites.a, 'qis_packets_sent_total{result="taken"}'),
+      'qis_packets_sent_total{result="taken"} 1',
+    )
+    assert.equal(
+      await metric(sites.b, 'qis_packets_received_total{result="accepted"}'),
+      'qis_packets_received_total{result="accepted"} 1',
+    )
+    for (const site of [sites.a, sites.b]) assert.equal(await metric(site, 'qis_peers'), 'qis_peers 1')
   })
 
   test('a newcomer is told what was said before it came', async () => {
@@ -93,6 +104,21 @@ suite('two deployments', () => {
       assert.deepEqual(findWords(bytes, ['zanzibar', 'ibuprofen']), [{ word: 'zanzibar', encoding: 'plain' }])
     }
   })
+})
+
+test('a network that is taken away fails no request and no feedback', async () => {
+  await using upstream = await startUpstream()
+  await using sidecar = await startTestSidecar(upstream.url, { QIS_MODE: 'share' })
+  await (await chat(sidecar.data, QUESTION)).text()
+  assert.equal(sidecar.sidecar.router.status().networkUp, true)
+  await sidecar.sidecar.router.stop()
+  for (let asked = 0; asked < 20; asked++) {
+    const response = await chat(sidecar.data, QUESTION)
+    assert.equal(await response.text(), CHAT_BODY)
+    const receipt = response.headers.get('x-qis-receipt')
+    assert.equal((await postFeedback(sidecar.data, { receipt, rating: 'down' })).status, 202)
+  }
+  assert.ok(Number((await chat(sidecar.data, QUESTION)).headers.get('x-qis-confidence')) < 0.5)
 })
 
 suite('the scanner', () => {
