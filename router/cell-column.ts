@@ -88,7 +88,8 @@ export function createCellColumn<T>(cell: number): CellColumn<T> {
     at: slot => items[slot] as T,
     compare({ cells, pairs }, similarities, offset) {
       const base = cells[cell] as number
-      for (let slot = 0, at = 0; slot < items.length; slot++, at += PAIRS) {
+      const { length } = items
+      for (let slot = 0, at = 0; slot < length; slot++, at += PAIRS) {
         // In pairs: a chain of eight additions would wait for each.
         const dot =
           base +

@@ -26,8 +26,8 @@ export interface EvidenceIndex {
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
   put(entry: Omit<Evidence, 'cell' | 'family'>): boolean
   /**
-   * Evidence of these cells that is at least so similar to a query, whose table `dotTable` of fingerprint.ts made; of
-   * more than `limit` the most similar.
+   * Evidence of these cells, nearest first, that is at least so similar to a query, whose table `dotTable` of
+   * fingerprint.ts made; of more than `limit` the most similar.
    */
   near(table: Float64Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
   /** Signals about a model, in one domain or in all, said by this site alone or by everyone, no peer too loudly. */
@@ -39,6 +39,8 @@ export interface EvidenceIndex {
 /** So many outcomes of one peer count towards a model's base rate; its average counts however many it sends. */
 const MAX_PEER_TALLY = 20
 const MAX_SHARED = 10_000
+/** Once the nearest cells hold so many outcomes, the nearest of all are among them, and further cells are passed over. */
+const MAX_COMPARED = 4_096
 
 /** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
 export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
@@ -102,7 +104,15 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       return true
     },
     near(table, cells, minSimilarity, limit) {
-      const columns = cells.map(cell => byCell.get(cell)).filter(column => column !== undefined)
+      const columns: CellColumn<Evidence>[] = []
+      let compared = 0
+      for (const cell of cells) {
+        const column = byCell.get(cell)
+        if (!column) continue
+        columns.push(column)
+        compared += column.size
+        if (compared >= MAX_COMPARED) break
+      }
       return nearest(columns, pairTable(table), minSimilarity, limit)
     },
     tally(model, domain, ownOnly) {

@@ -33,12 +33,12 @@ export function nearest<T>(
   const found: Near<T>[] = []
   offset = 0
   for (const column of columns) {
-    for (let slot = 0; slot < column.size; slot++) {
-      const similarity = similarities[offset + slot] as number
-      if (similarity >= least && found.length < limit)
-        found.push({ item: column.at(slot), similarity: Math.min(1, similarity) })
+    const end = offset + column.size
+    for (let at = offset; at < end && found.length < limit; at++) {
+      const similarity = similarities[at] as number
+      if (similarity >= least) found.push({ item: column.at(at - offset), similarity: Math.min(1, similarity) })
     }
-    offset += column.size
+    offset = end
   }
   return found
 }

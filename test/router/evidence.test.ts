@@ -120,6 +120,15 @@ describe('the evidence index', () => {
     )
   })
 
+  it('reads no further cell once the nearest hold thousands', () => {
+    const index = createIndex(10_000)
+    for (let answer = 0; answer < 5_000; answer++) index.put(someEvidence({ answer: `${answer}`, code: 'a9' }))
+    index.put(someEvidence({ answer: 'far', code: 'b0' }))
+    const near = (cells: number[]) => index.near(new Float64Array(480), cells, -1, 10_000).length
+    assert.equal(near([0xa9, 0xb0]), 5_000)
+    assert.equal(near([0xb0, 0xa9]), 5_001)
+  })
+
   it('drops what has expired', () => {
     const index = createIndex()
     index.put(someEvidence({ answer: 'a', expires: NOW }))
