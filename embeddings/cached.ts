@@ -10,8 +10,9 @@ export interface CacheOptions {
 interface Run {
   readonly vector: Promise<Float32Array>
   readonly controller: AbortController
-  /** How many callers still want it; when none does, it is aborted. */
+  /** How many callers still want it; when none does before it is done, it is aborted. */
   waiting: number
+  done: boolean
 }
 
 /**
@@ -38,7 +39,8 @@ export function createCachedEmbedder(embedder: Embedder, { entries = 1_000 }: Ca
     } finally {
       run.waiting--
       if (run.waiting === 0) {
-        run.controller.abort()
+        // Aborting makes an exception with its stack, which costs more than the built-in embedder does.
+        if (!run.done) run.controller.abort()
         if (runs.get(key) === run) runs.delete(key)
       }
     }
@@ -53,7 +55,11 @@ export function createCachedEmbedder(embedder: Embedder, { entries = 1_000 }: Ca
       if (oldest !== undefined) vectors.delete(oldest)
       return first
     })
-    const run: Run = { vector, controller, waiting: 0 }
+    const run: Run = { vector, controller, waiting: 0, done: false }
+    const finish = () => {
+      run.done = true
+    }
+    vector.then(finish, finish)
     runs.set(key, run)
     return run
   }
