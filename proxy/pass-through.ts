@@ -16,7 +16,7 @@ import { readModel } from './query/model.ts'
 import { carriesQuery } from './query-text.ts'
 import type { Receipts } from './receipts.ts'
 import { limited, readBody, tooLarge } from './request-body.ts'
-import { DELIVERY, type Delivery, type UpstreamClient } from './upstream/client.ts'
+import { DELIVERY, type Delivery, TRAILERS, type UpstreamClient } from './upstream/client.ts'
 import { upstreamFailure } from './upstream/failure.ts'
 import type { Upstreams } from './upstream/upstreams.ts'
 
@@ -59,11 +59,17 @@ declare module 'fastify' {
   }
 }
 
+/** What reply-from hands to `onResponse`. */
+interface Answer {
+  stream: Readable & { [TRAILERS]: Record<string, string> }
+  statusCode: number
+}
+
 type Hooks = NonNullable<FastifyHttpProxyOptions['replyOptions']>
 
-const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']
-/** Node has answered it already, and undici cannot send it. */
-const ANSWERED_HERE = 'expect'
+const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
+/** `Expect` has been answered by Node already; trailers of a request undici cannot send. */
+const NOT_SENT_ON = ['expect', 'trailer']
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 export function passThrough(components: PassThroughComponents, options: PassThroughOptions) {
@@ -142,7 +148,7 @@ export function passThrough(components: PassThroughComponents, options: PassThro
   }
 
   const rewriteRequestHeaders: Hooks['rewriteRequestHeaders'] = (request, headers) => ({
-    ...without(withoutInsight(headers), [...HOP_BY_HOP, ANSWERED_HERE]),
+    ...without(withoutInsight(headers), [...HOP_BY_HOP, ...NOT_SENT_ON]),
     ...(options.upstreamHeaders && tell(request.exchange)),
     [DELIVERY]: deliveryOf(request as FastifyRequest),
   })
@@ -153,7 +159,7 @@ export function passThrough(components: PassThroughComponents, options: PassThro
   }
 
   const onResponse: Hooks['onResponse'] = (request, reply, response) => {
-    const { stream, statusCode } = response as unknown as { stream: Readable; statusCode: number }
+    const { stream, statusCode } = response as unknown as Answer
     const record = statusCode < 400 ? request.exchange?.advice?.record : undefined
     const told = tell(request.exchange, record)
     reply.headers(told)
@@ -166,10 +172,14 @@ export function passThrough(components: PassThroughComponents, options: PassThro
     stream.once('error', error => {
       if (!request.exchange?.gone.signal.aborted) logger.warn({ err: error }, 'an answer broke off')
     })
+    const raw = (reply as FastifyReply).raw
+    // Before the pipe hears of the end, and ends the answer.
+    stream.once('end', () => {
+      if (raw.chunkedEncoding && Object.keys(stream[TRAILERS]).length > 0) raw.addTrailers(stream[TRAILERS])
+    })
     void reply.send(stream)
     // The first token may be a minute away; clients and balancers want to know now that the request was taken. A body
     // that is here already goes with the headers in one packet.
-    const raw = (reply as FastifyReply).raw
     setImmediate(() => raw.headersSent || raw.destroyed || raw.flushHeaders())
     if (options.keepAliveCommentMs > 0 && type.startsWith('text/event-stream') && !encoding) {
       const comment = setInterval(() => raw.write(': keep-alive\n\n'), options.keepAliveCommentMs)

@@ -6,6 +6,9 @@ import type { Upstreams } from './upstreams.ts'
 /** Under this key of a request's headers travels what else we know of it; reply-from has no other place for it. */
 export const DELIVERY: unique symbol = Symbol('qis.delivery')
 
+/** Under this key of an answer's stream are its trailers, complete when it has ended; reply-from hands on no others. */
+export const TRAILERS: unique symbol = Symbol('qis.trailers')
+
 export interface Delivery {
   /** Aborted when the client has left. */
   signal: AbortSignal
@@ -99,7 +102,7 @@ export function createUpstreamClient(
           signal,
         })
         upstreams.answered(origin)
-        return response
+        return { ...response, body: Object.assign(response.body, { [TRAILERS]: response.trailers }) }
       } catch (error) {
         if (signal.aborted || !replayable) throw error
         if (repeatable && !fresh && closedWhileIdle(error)) {

@@ -131,6 +131,15 @@ suite('headers', () => {
     for (const name of ['x-secret', 'proxy-connection']) assert.equal(headers.get(name), null)
   })
 
+  test('case 22: trailers of an answer are handed on', async () => {
+    await using run = await pair({ mode: 'trailers' })
+    const answer = await raw(run.data, post('/v1/chat/completions', QUESTION))
+    assert.match(answer, /^trailer: x-checksum\r$/im)
+    assert.match(answer, /\r\n0\r\nx-checksum: abc\r\n\r\n$/)
+    const direct = await raw(run.upstream.url, post('/v1/chat/completions', QUESTION))
+    assert.match(direct, /\r\n0\r\nx-checksum: abc\r\n\r\n$/, 'as without us')
+  })
+
   test('case 22: Expect: 100-continue is answered, and the body follows', async () => {
     await using run = await pair({ mode: 'echo' })
     const { hostname, port } = new URL(run.data)
