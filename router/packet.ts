@@ -47,7 +47,7 @@ const HOUR_S = 3600
 const literals = <T extends string>(values: readonly T[]) =>
   Type.Unsafe<T>(Type.Union(values.map(value => Type.Literal(value))))
 
-/** Design §5, keys in wire order. Those that say nothing (no correction, plain prompt, not withdrawn) are left out. */
+/** Keys in wire order. Those that say nothing (no correction, plain prompt, not withdrawn) are left out. */
 const Wire = Type.Object(
   {
     v: Type.Literal(1),

@@ -31,7 +31,7 @@ export interface Estimate {
   peers: number
 }
 
-/** Kernel width and the weight of the base rate, from design §8 (fitted on the outcome tables of §10). */
+/** Kernel width and the weight of the base rate, fitted on LLMRouter's table of outcomes; see docs/decisions.md. */
 const TAU = 0.1
 const K0 = 0.05
 /** Below this similarity an outcome weighs less than e⁻⁶ and is passed over. */
@@ -49,7 +49,7 @@ const OTHER_DOMAIN = 0.5
 
 /**
  * `base + Σ wᵢ(yᵢ − baseᵢ) / (Σ wᵢ + k₀)`, once over this site's outcomes alone and once over everyone's; the network's
- * say is the difference, bounded by what local outcomes have earned it (Nadaraya–Watson on residuals, design §8).
+ * say is the difference, bounded by what local outcomes have earned it (Nadaraya–Watson on residuals).
  */
 export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
   const family = modelFamily(query.model)
