@@ -1,5 +1,5 @@
 /** The data listener: everything is the upstream's, byte for byte, but for `/qis/*` and one alias, which are ours. */
-import { METHODS } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
@@ -25,12 +25,17 @@ const KEEP_ALIVE_MS = 90_000
 /** As much as we accept of an upstream; Node's own limit of 16 KiB is less than many servers take. */
 const MAX_HEADER_BYTES = 64 * 1024
 
+/** Some clients offer HTTP/2 with every request, Java's among them; such an offer is declined by taking no notice. */
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
+}
+
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
   const { upstreams, feedback, tunnel, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    http: { maxHeaderSize: MAX_HEADER_BYTES, shouldUpgradeCallback: isWebSocket },
     keepAliveTimeout: KEEP_ALIVE_MS,
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,

@@ -102,7 +102,7 @@ export function passThrough(components: PassThroughComponents, options: PassThro
   /** Fastify refuses types that it cannot parse; a body that we do not parse may be of any. */
   async function hideContentType(request: FastifyRequest): Promise<void> {
     request.contentType = request.headers['content-type']
-    delete request.headers['content-type']
+    if (request.contentType !== undefined) request.headers['content-type'] = 'application/octet-stream'
   }
 
   async function begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -290,6 +290,19 @@ suite('bodies', () => {
 })
 
 suite('connections', () => {
+  test('case 32: an offer of HTTP/2, as Java makes it with every request, is no WebSocket', async () => {
+    await using run = await pair({ mode: 'echo' })
+    const offer = 'upgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n'
+    const request = post('/v1/chat/completions', QUESTION, offer)
+    const answer = await raw(
+      run.data,
+      request.replace('connection: close', 'connection: close, upgrade, http2-settings'),
+    )
+    assert.match(answer, /^HTTP\/1.1 200 OK\r\n/)
+    assert.ok(answer.includes(sha256(QUESTION)))
+    assert.equal((await run.upstream.nextRequest()).headers.upgrade, undefined)
+  })
+
   test('case 31: our own keep-alive outlasts 75 s', async () => {
     await using run = await pair()
     const response = await chat(run.data, 'hello')

@@ -184,13 +184,14 @@ suite('bytes in, bytes out', () => {
     assert.equal(response.headers['x-qis-receipt'], undefined, 'an error is no answer to be rated')
   })
 
-  for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+  for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'QUERY']) {
     test(`case 29: ${method} with an encoded path and a query string reaches the upstream as it is`, async () => {
       await using run = await pair()
       run.upstream.mode = 'echo'
       const path = '/v1/files/a%2Fb%20c?x=1&x=2&empty=&z=%2F'
-      const body = ['PUT', 'PATCH', 'PROPFIND'].includes(method) ? 'abc' : undefined
-      const { response, bytes } = await send(run.data, { method, path, ...(body !== undefined && { body }) })
+      const body = ['PUT', 'PATCH', 'PROPFIND', 'QUERY'].includes(method) ? 'abc' : undefined
+      const headers = { 'content-type': 'text/x-odd' }
+      const { response, bytes } = await send(run.data, { method, path, ...(body !== undefined && { body, headers }) })
       const seen = await run.upstream.nextRequest()
       assert.equal(response.statusCode, 200)
       assert.equal(seen.method, method)
