@@ -1,5 +1,4 @@
 /** Outcome ⇄ signed bytes: the wire format, and the one door in for bytes that someone else made. */
-import { createHash } from 'node:crypto'
 import type { PrivateKey } from '@libp2p/interface'
 import { RecordEnvelope } from '@libp2p/peer-record'
 import { type Static, Type } from '@sinclair/typebox'
@@ -214,11 +213,6 @@ function readUtf8(bytes: Uint8Array): string {
   } catch (cause) {
     throw new PacketInvalidError('malformed', 'the payload is not UTF-8', { cause })
   }
-}
-
-/** First 16 bytes of the SHA-256 of all bytes, in hex: what gossip calls this packet. */
-export function packetId(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 32)
 }
 
 /** Unix seconds after which the packet is no evidence any more. */

@@ -138,15 +138,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
   const handlers: NetworkHandlers = {
     receive: createIntake({ store, logger, observer, now, keep: indexForeign }, space.id),
-    async list(key, page) {
-      if (mode !== 'share') return []
-      try {
-        return await store.packetBytes(key, now(), page)
-      } catch (error) {
-        logger.warn({ err: error }, 'packets could not be read for a peer')
-        return []
-      }
-    },
+    list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
   function departureOf(outcome: Outcome): OutboxEntry | undefined {

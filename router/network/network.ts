@@ -22,7 +22,10 @@ export class NetworkFrameError extends Error {
  */
 export type Verdict = 'accept' | 'ignore' | 'reject'
 
-/** What the network asks of the router. Neither may throw, and both may be called before `start` has resolved. */
+/**
+ * What the network asks of the router; both may be called before `start` has resolved. When one rejects, the network logs
+ * it and goes on as if it had said `ignore`, or held nothing.
+ */
 export interface NetworkHandlers {
   /** Judges and keeps one packet that arrived for `key`. */
   receive(key: RoutingKey, bytes: Uint8Array): Promise<Verdict>
