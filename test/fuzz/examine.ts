@@ -15,15 +15,20 @@ export interface Finding {
 
 export async function examine(bytes: Uint8Array): Promise<Finding> {
   const begun = performance.now()
-  const opened = await openPacket(bytes).catch((error: unknown) => error)
+  const opened = await openPacket(bytes).catch((thrown: unknown) => ({ thrown }))
   const ms = performance.now() - begun
   const expected = readPacket(bytes)
-  if (opened instanceof PacketInvalidError) {
+  if ('thrown' in opened) {
+    const { thrown } = opened
+    if (!(thrown instanceof PacketInvalidError)) {
+      return {
+        verdict: 'crash',
+        reason: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+        ms,
+      }
+    }
     const verdict = typeof expected === 'string' ? 'refused' : 'refused_valid'
-    return { verdict, reason: `${opened.fault}: ${opened.message}`, ms }
-  }
-  if (typeof opened !== 'object' || opened === null || !('author' in opened)) {
-    return { verdict: 'crash', reason: opened instanceof Error ? (opened.stack ?? opened.message) : String(opened), ms }
+    return { verdict, reason: `${thrown.fault}: ${thrown.message}`, ms }
   }
   if (typeof expected === 'string') return { verdict: 'accepted_invalid', reason: expected, ms }
   const same = opened.author === expected.peerId && encodePayload(opened.packet) === expected.payload
