@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import type { Durability } from '../router/store/database.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -25,6 +26,7 @@ export interface Config {
   adminListen: Address
   adminToken: string | undefined
   dataDir: string
+  durability: Durability
   mode: NetworkMode
   profile: ProfileName
   p2pListen: string[]
@@ -139,6 +141,12 @@ const variables = {
     default: 'qis-data',
     help: 'folder of the database and the keys',
     parse: path => resolve(path),
+  },
+  durability: {
+    name: 'QIS_DURABILITY',
+    default: 'normal',
+    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
+    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
   },
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
   profile: {
