@@ -19,10 +19,17 @@ const MAIN = join(import.meta.dirname, '../proxy/main.ts')
 const READY_DEADLINE_MS = 30_000
 const STOP_DEADLINE_MS = 10_000
 
-/** @param settings environment variables; ports are free ones on loopback unless set */
-export async function startSidecar(settings: Record<string, string>): Promise<SidecarProcess> {
+/**
+ * @param settings environment variables; ports are free ones on loopback unless set
+ * @param wrapper a command that runs the one that follows it, such as `['nice']`
+ */
+export async function startSidecar(
+  settings: Record<string, string>,
+  wrapper: readonly string[] = [],
+): Promise<SidecarProcess> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QIS_')))
-  const child = spawn(process.execPath, [MAIN], {
+  const [command = process.execPath, ...args] = [...wrapper, process.execPath, MAIN]
+  const child = spawn(command, args, {
     env: {
       ...inherited,
       QIS_DATA_LISTEN: '127.0.0.1:0',
