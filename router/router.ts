@@ -15,6 +15,7 @@ import type { Space } from './space.ts'
 import type { LedgerEntry, OutboxEntry, Store, StoredPacket } from './store/store.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
+import { createTurns } from './turns.ts'
 
 export interface RouterComponents {
   space: Space
@@ -105,14 +106,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
   let networkUp = false
-  /** Outcomes are revised one after another, or two thumbs at once would claim the same revision. */
-  let lastWrite: Promise<unknown> = Promise.resolve()
-
-  function serially<T>(work: () => Promise<T>): Promise<T> {
-    const result = lastWrite.then(work)
-    lastWrite = result.catch(() => undefined)
-    return result
-  }
+  /** An answer's outcome is revised by one after another, or two thumbs at once would claim the same revision. */
+  const turns = createTurns()
 
   const attention = createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
   const outbox = createOutbox({
@@ -122,7 +117,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     logger,
     observer,
     now,
-    serially,
+    turns,
     stopping: stopping.signal,
   })
 
@@ -198,8 +193,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     learn({ requestId, ...report }) {
-      return serially(async () => {
-        const answer = answerOf(requestId)
+      const answer = answerOf(requestId)
+      return turns.take(answer, async () => {
         const held = await store.outcome(answer)
         if (held && !held.withdrawn && !mayReplace(held.observer, report.observer)) return 'outranked'
         const revision = held ? held.revision + 1 : 0
@@ -212,11 +207,12 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     withdraw(requestId) {
-      return serially(async () => {
-        const held = await store.outcome(answerOf(requestId))
+      const answer = answerOf(requestId)
+      return turns.take(answer, async () => {
+        const held = await store.outcome(answer)
         if (!held || held.withdrawn) return false
         const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
-        await remember(taken, (await store.hasLeft(held.answer)) ? departureOf(taken) : undefined)
+        await remember(taken, (await store.hasLeft(answer)) ? departureOf(taken) : undefined)
         return true
       })
     },
@@ -235,7 +231,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async stop() {
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
-      await Promise.allSettled([outbox.settled(), lastWrite])
+      await Promise.all([outbox.settled(), turns.settled()])
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
