@@ -26,7 +26,6 @@ export interface Config {
   adminListen: Address
   adminToken: string | undefined
   dataDir: string
-  durability: Durability
   mode: NetworkMode
   profile: ProfileName
   p2pListen: string[]
@@ -43,6 +42,7 @@ export interface Config {
   connectTimeoutMs: number
   firstByteTimeoutMs: number
   idleTimeoutMs: number
+  durability: Durability
   shutdownMs: number
   capture: string | undefined
   logLevel: string
@@ -142,12 +142,6 @@ const variables = {
     help: 'folder of the database and the keys',
     parse: path => resolve(path),
   },
-  durability: {
-    name: 'QIS_DURABILITY',
-    default: 'normal',
-    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
-    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
-  },
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
   profile: {
     name: 'QIS_PROFILE',
@@ -226,6 +220,12 @@ const variables = {
     default: '1800000',
     help: 'between two chunks of an answer; 0 for ever',
     parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  durability: {
+    name: 'QIS_DURABILITY',
+    default: 'normal',
+    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
+    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
   },
   shutdownMs: {
     name: 'QIS_SHUTDOWN_MS',
