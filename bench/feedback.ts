@@ -116,9 +116,9 @@ async function rateUntilDeath(sidecar: SidecarProcess, answers: readonly Answer[
     while (alive) {
       // No answer is in two requests at a time: it comes up again long after it was acknowledged.
       const some = Array.from({ length: batch }, () => answers[next++ % answers.length] as Answer)
-      const ratings = some.map(answer => otherThan(answer.acked))
-      some.forEach((answer, at) => {
-        answer.maybe = ratings[at] as Rating
+      const ratings = some.map(({ possible }) => otherThan(possible.at(-1)))
+      some.forEach(({ possible }, at) => {
+        possible.push(ratings[at])
       })
       const statuses = await client.rate(some, ratings).catch((error: Error) => {
         if (alive) throw error
@@ -126,8 +126,8 @@ async function rateUntilDeath(sidecar: SidecarProcess, answers: readonly Answer[
       })
       statuses.forEach((_, at) => {
         const answer = some[at] as Answer
-        answer.acked = ratings[at] as Rating
-        delete answer.maybe
+        answer.acked = true
+        answer.possible = [ratings[at]]
       })
       acked += statuses.length
     }

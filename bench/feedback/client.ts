@@ -4,14 +4,14 @@ import type { MakeQuestion } from '../proxy/questions.ts'
 
 export type Rating = 'up' | 'down'
 
-/** One answer, with what is known of the feedback on it. */
+/** One answer, with what may be held of it. */
 export interface Answer {
   requestId: string
   receipt: string
-  /** The last that was acknowledged. */
-  acked?: Rating
-  /** Sent after that, and neither acknowledged nor refused when the sidecar died. */
-  maybe?: Rating
+  /** Feedback on it was acknowledged. */
+  acked: boolean
+  /** Every state in which it may be found: the last that was acknowledged or seen, and what was sent after that. */
+  possible: (Rating | undefined)[]
 }
 
 export interface FeedbackClient extends AsyncDisposable {
@@ -32,7 +32,12 @@ export function createFeedbackClient(url: string, connections: number): Feedback
       body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: text }] }),
     })
     await body.dump()
-    return { requestId: String(headers['x-qis-request-id']), receipt: String(headers['x-qis-receipt']) }
+    return {
+      requestId: String(headers['x-qis-request-id']),
+      receipt: String(headers['x-qis-receipt']),
+      acked: false,
+      possible: [undefined],
+    }
   }
 
   return {

@@ -13,7 +13,7 @@ export interface Audit {
   sound: boolean
 }
 
-/** Opens the database as the next start will, and settles what was open: from now on, what is there is what was said. */
+/** Opens the database as the next start will, and settles what was open: what it holds now is what it must hold later. */
 export async function audit(dataDir: string, answers: readonly Answer[]): Promise<Audit> {
   const secret = (await loadIdentity(join(dataDir, 'identity.key'))).secret('answer')
   using database = new DatabaseSync(join(dataDir, 'qis.db'))
@@ -34,11 +34,11 @@ export async function audit(dataDir: string, answers: readonly Answer[]): Promis
     const signal = signals.get(createHmac('sha256', secret).update(answer.requestId).digest('hex').slice(0, 16))
     const held: Rating | undefined = signal === undefined ? undefined : signal > 0.5 ? 'up' : 'down'
     if (held !== undefined) known += 1
-    const { acked, maybe } = answer
-    const missing = acked !== undefined && !texts.has(answer.requestId)
-    if (missing || (held !== acked && held !== maybe)) lost += 1
-    delete answer.maybe
-    if (held !== undefined) answer.acked = held
+    const told = texts.has(answer.requestId)
+    if ((answer.acked && !told) || !answer.possible.includes(held)) lost += 1
+    // What is there now has survived: from here on it must stay.
+    answer.acked ||= told
+    answer.possible = [held]
   }
   return { lost, surplus: rows.length - known + told - texts.size, sound }
 }
