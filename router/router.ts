@@ -1,5 +1,6 @@
 /** The face of the swarm to the rest of the program: `lookup` asks what is known, `learn` adds to it. */
 import { createHmac } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { createAttention } from './attention.ts'
 import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
 import { createEvidenceIndex, SELF } from './evidence.ts'
@@ -68,8 +69,11 @@ export interface LedgerLine extends Omit<LedgerEntry, 'bytes'> {
   bytes: number
 }
 
-/** `outranked`: what a stronger observer said stands, or minds have changed 254 times already. */
-export type Learned = 'recorded' | 'updated' | 'outranked'
+/**
+ * `known`: just this was learnt before, and nothing changes; so a caller that does not know what became of an earlier
+ * call may repeat it. `outranked`: what a stronger observer said stands, or minds have changed 254 times already.
+ */
+export type Learned = 'recorded' | 'updated' | 'known' | 'outranked'
 
 export interface Router {
   /** Starts the network; a network that cannot start is logged, and everything local goes on without it. */
@@ -197,6 +201,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       return turns.take(answer, async () => {
         const held = await store.outcome(answer)
         if (held && !held.withdrawn && !mayReplace(held.observer, report.observer)) return 'outranked'
+        if (held && says(held, report)) return 'known'
         const revision = held ? held.revision + 1 : 0
         // The last revision is kept for a withdrawal.
         if (revision >= MAX_REVISION) return 'outranked'
@@ -236,6 +241,10 @@ export function createRouter(components: RouterComponents, options: RouterOption
       await network[Symbol.asyncDispose]()
     },
   }
+}
+
+function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
+  return !withdrawn && isDeepStrictEqual(held, report)
 }
 
 /** A vector as look-ups want it, and what the last one found. */

@@ -21,6 +21,8 @@ export interface FeedbackClient extends AsyncDisposable {
   rate(answers: readonly Answer[], ratings: readonly Rating[]): Promise<string[]>
 }
 
+const KEPT = /^(accepted|updated|duplicate|pending)$/
+
 export function createFeedbackClient(url: string, connections: number): FeedbackClient {
   const pool = new Pool(url, { connections })
 
@@ -62,6 +64,7 @@ export function createFeedbackClient(url: string, connections: number): Feedback
       if (statusCode >= 300) throw new Error(`feedback was answered with ${statusCode}: ${text}`)
       const reply = JSON.parse(text) as { status: string } | { status: string }[] | { results: { status: string }[] }
       const results = Array.isArray(reply) ? reply : 'results' in reply ? reply.results : [reply]
+      if (results.some(({ status }) => !KEPT.test(status))) throw new Error(`feedback was not taken: ${text}`)
       return results.map(({ status }) => status)
     },
     [Symbol.asyncDispose]: () => pool.destroy(),
