@@ -4,11 +4,11 @@ import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { modelVariant, UNKNOWN_MODEL } from '../router/model-variant.ts'
-import type { Advice, Adviser, Departure } from './advise.ts'
+import type { Adviser, Departure } from './advise.ts'
 import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
 import { sendError } from './errors.ts'
 import { headersToClient, headersToUpstream } from './forward-headers.ts'
-import { insightHeaders } from './insight-headers.ts'
+import { insightHeaders, RECEIPT_HEADER } from './insight-headers.ts'
 import type { Metrics } from './metrics.ts'
 import { operationOf } from './observe/operation.ts'
 import type { Follower, Observation, ResponseObserver } from './observe-response.ts'
@@ -54,12 +54,16 @@ export class Exchange implements AnswerSink, Departure {
   /** Whether the path carries a question. */
   readonly #query: boolean
   readonly #startedAt = performance.now()
-  #advice: Advice | undefined
+  /** For the answer index and the receipt; undefined when there is nothing to be said about the question. */
+  #record: AnswerRecord | undefined
+  #told: Readonly<Record<string, string>> = {}
   #sending: Sending | undefined
   #follower: Follower | undefined
   #comments: NodeJS.Timeout | undefined
   #leaving: AbortController | undefined
   #left = false
+  /** The headers are out, or go with what follows them. */
+  #flowing = false
 
   constructor(components: ExchangeComponents, options: ExchangeOptions, request: FastifyRequest, reply: FastifyReply) {
     this.#components = components
@@ -89,7 +93,7 @@ export class Exchange implements AnswerSink, Departure {
     const body = await this.#takeBody()
     if (this.#left) return
     const list = headersToUpstream(rawHeaders, headers.connection)
-    if (this.#options.upstreamHeaders) for (const entry of Object.entries(this.#tell(undefined))) list.push(...entry)
+    if (this.#options.upstreamHeaders) for (const name in this.#told) list.push(name, this.#told[name] as string)
     this.#sending = client.send(
       {
         method,
@@ -123,25 +127,22 @@ export class Exchange implements AnswerSink, Departure {
 
   async #ask(body: Buffer | undefined): Promise<void> {
     const { adviser, metrics } = this.#components
-    this.#advice = await adviser.advise(this.#url, this.#request.headers, body, this)
-    metrics.adviceTaken(this.#advice.result, (performance.now() - this.#startedAt) / 1000)
+    const advice = await adviser.advise(this.#url, this.#request.headers, body, this)
+    metrics.adviceTaken(advice.result, (performance.now() - this.#startedAt) / 1000)
+    if (advice.result === 'opted_out') return
+    this.#record = advice.record
+    this.#told = insightHeaders({ ...advice, debug: advice.hints.debug })
   }
 
-  #tell(receiptFor: AnswerRecord | undefined): Record<string, string> {
-    const advice = this.#advice
-    if (!advice || advice.result === 'opted_out') return {}
-    return insightHeaders({
-      requestId: advice.requestId,
-      insight: advice.insight,
-      debug: advice.hints.debug,
-      receipt: receiptFor && this.#components.receipts.seal(receiptFor),
-    })
+  /** What we tell; the client is given a receipt as well. */
+  #tell(record: AnswerRecord | undefined): Record<string, string> {
+    return record ? { ...this.#told, [RECEIPT_HEADER]: this.#components.receipts.seal(record) } : this.#told
   }
 
   begin({ status, message, headers }: AnswerHead): void {
     const { answers, upstreams } = this.#components
     const response = this.#response
-    const record = status < 400 ? this.#advice?.record : undefined
+    const record = status < 400 ? this.#record : undefined
     const { list, type, encoding } = headersToClient(headers, this.#tell(record), location =>
       throughUs(location, upstreams),
     )
@@ -153,13 +154,14 @@ export class Exchange implements AnswerSink, Departure {
     this.#reply.hijack()
     // The first token may be a minute away; clients and balancers want to know now that the request was taken. A body
     // that is here already goes with the headers in one packet.
-    process.nextTick(() => response.destroyed || response.flushHeaders())
+    process.nextTick(() => this.#flowing || response.destroyed || response.flushHeaders())
     if (record) answers.note(record)
     this.#comment(type, encoding)
     if (status < 400 && this.#request.method === 'POST') this.#observe(type, encoding, record)
   }
 
   write(bytes: Buffer): boolean {
+    this.#flowing = true
     clearInterval(this.#comments)
     const response = this.#response
     const ready = response.write(bytes)
@@ -169,6 +171,7 @@ export class Exchange implements AnswerSink, Departure {
   }
 
   end(trailers: readonly Buffer[]): void {
+    this.#flowing = true
     const response = this.#response
     if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(trailers))
     response.end()
