@@ -10,6 +10,11 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'space',
+    summary: 'make, look into and check spaces of fingerprints',
+    load: async () => (await import('./commands/space.ts')).space,
+  },
+  {
     name: 'start',
     summary: 'run the sidecar, as npm start does',
     load: async () => (await import('./commands/start.ts')).start,
