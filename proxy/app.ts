@@ -3,19 +3,20 @@ import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
+import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
 import type { Feedback } from './feedback.ts'
 import { feedbackRoutes } from './feedback-routes.ts'
 import { modelListRoute } from './model-list.ts'
-import { type PassThroughComponents, type PassThroughOptions, passThrough } from './pass-through.ts'
+import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
 
-export interface AppComponents extends PassThroughComponents {
+export interface AppComponents extends ExchangeComponents {
   feedback: Feedback
   tunnel: Tunnel
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends PassThroughOptions {
+export interface AppOptions extends ExchangeOptions {
   /** Demanded from callers of /qis/* who hold no receipt; undefined when only this machine can call. */
   token: string | undefined
 }
@@ -30,6 +31,14 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
+/** Paths on which we have routes of our own. */
+const OURS = /^\/(?:qis\/|v1\/(?:feedback|models)(?:\?|$))/
+
+/** All other paths are one to our router: however odd, they are the upstream's to judge. */
+function routed({ url = '/' }: { url?: string | undefined }): string {
+  return OURS.test(url) ? url : '/'
+}
+
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
   const { upstreams, feedback, tunnel, logger } = components
   const app = Fastify({
@@ -40,7 +49,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 16_384 },
+    rewriteUrl: routed,
     frameworkErrors: (error, _request, reply) =>
       void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
   })
