@@ -18,6 +18,8 @@ import { createApp } from './app.ts'
 import { openCapture } from './capture-file.ts'
 import { checkFit, createEmbedder, spaceFolder } from './chosen-space.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { readDomainRules } from './domain/rules.ts'
+import { createDomains } from './domain.ts'
 import { createFeedback } from './feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback-store.ts'
 import { isInsight } from './insight-headers.ts'
@@ -104,7 +106,13 @@ export async function createSidecar(
     store: createFeedbackStore(database),
     onTaken: metrics.feedbackTaken,
   })
-  const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
+  const domains = parts.use(
+    await createDomains(
+      { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
+      config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile),
+    ),
+  )
+  const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
