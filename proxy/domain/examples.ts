@@ -1,6 +1,7 @@
 /** Guesses the domain of a question from example phrases: the nearest centroid, if it is near enough. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Embedder } from '../../embeddings/embedder.ts'
+import { dot as dotAt } from '../../router/products.ts'
 import type { Logger } from '../../router/telemetry.ts'
 
 export interface Likeness {
@@ -163,7 +164,5 @@ function ofLengthOne(vector: Float32Array): Float32Array {
 }
 
 function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number)
-  return sum
+  return dotAt(a, 0, b, 0, a.length)
 }
