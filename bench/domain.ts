@@ -61,6 +61,9 @@ for (const count of EXAMPLES) {
     { embedder: inline, mean: space.mean, logger },
     { phrases, threshold: undefined },
   )
+  const begun = performance.now()
+  for (const vector of otherVectors) examples.nearest(vector)
+  const us = (1_000 * (performance.now() - begun)) / otherVectors.length
   const told = (vector: Float32Array) => {
     const near = examples.nearest(vector)
     return near && near.similarity >= near.threshold ? near.name : undefined
@@ -74,12 +77,13 @@ for (const count of EXAMPLES) {
     right: share(answers, ({ name, found }) => found === name),
     wrong: share(answers, ({ name, found }) => found !== undefined && found !== name),
     others: share(otherVectors, vector => told(vector) !== undefined),
+    us,
   }
   results.push(result)
   if (!values.json) {
     const percent = (value: number) => `${(100 * value).toFixed(0)} %`
     console.log(
-      `${result.embedder}, ${count} examples each: right ${percent(result.right)}, wrong ${percent(result.wrong)}, of others ${percent(result.others)}`,
+      `${result.embedder}, ${count} examples each: right ${percent(result.right)}, wrong ${percent(result.wrong)}, of others ${percent(result.others)}; ${us.toFixed(1)} µs a question`,
     )
   }
 }
