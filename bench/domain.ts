@@ -47,7 +47,8 @@ const logger = { debug() {}, info() {}, warn() {} }
 const most = Math.max(...EXAMPLES)
 const texts = new Map<string, string[]>()
 for (const [name, source] of Object.entries(DOMAINS)) texts.set(name, await sample(source, most + QUESTIONS))
-const others = (await Promise.all(OTHERS.map(source => sample(source, QUESTIONS)))).flat()
+const others: string[] = []
+for (const source of OTHERS) others.push(...(await sample(source, QUESTIONS)))
 const questions = new Map<string, Float32Array[]>()
 for (const [name, all] of texts) questions.set(name, await embedAll(all.slice(most)))
 const otherVectors = await embedAll(others)
