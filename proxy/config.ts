@@ -33,6 +33,8 @@ export interface Config {
   embedderModel: string | undefined
   /** A shipped space by name, or a folder; undefined for the one named like the embedder's model. */
   space: string | undefined
+  /** File of rules and examples that tell a request's domain. */
+  domainsFile: string | undefined
   adviceDeadlineMs: number
   adviceBodyBytes: number
   maxBodyBytes: number
@@ -170,6 +172,11 @@ const variables = {
     name: 'QIS_SPACE',
     help: 'a shipped space by name, or a folder; by default the one named like the model',
     parse: text,
+  },
+  domainsFile: {
+    name: 'QIS_DOMAINS',
+    help: 'YAML or JSON file that tells the domain of requests by API key, path or example phrases; see docs/domains.md',
+    parse: path => resolve(path),
   },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',
