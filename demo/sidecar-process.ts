@@ -20,10 +20,17 @@ const ROOT = join(import.meta.dirname, '..')
 const READY_DEADLINE_MS = 30_000
 const STOP_DEADLINE_MS = 10_000
 
-/** @param settings environment variables; ports are free ones on loopback unless set */
-export async function startSidecar(settings: Record<string, string>): Promise<SidecarProcess> {
+/**
+ * @param settings environment variables; ports are free ones on loopback unless set
+ * @param wrapper a command that runs the one that follows it, such as `['nice']`
+ */
+export async function startSidecar(
+  settings: Record<string, string>,
+  wrapper: readonly string[] = [],
+): Promise<SidecarProcess> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QIS_')))
-  const child = spawn(process.execPath, startArguments(), {
+  const [command = process.execPath, ...args] = [...wrapper, process.execPath, ...startArguments()]
+  const child = spawn(command, args, {
     cwd: ROOT,
     env: {
       ...inherited,

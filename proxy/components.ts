@@ -61,7 +61,11 @@ export async function createSidecar(
   const embedder = parts.use(await createEmbedder(config, space))
   checkFit(embedder, space)
   const database = parts.use(
-    await openDatabase({ file: join(config.dataDir, 'qis.db'), schemas: [routerSchema, answerSchema, feedbackSchema] }),
+    await openDatabase({
+      file: join(config.dataDir, 'qis.db'),
+      schemas: [routerSchema, answerSchema, feedbackSchema],
+      durability: config.durability,
+    }),
   )
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import type { Durability } from '../router/store/database.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -43,6 +44,7 @@ export interface Config {
   connectTimeoutMs: number
   firstByteTimeoutMs: number
   idleTimeoutMs: number
+  durability: Durability
   shutdownMs: number
   capture: string | undefined
   logLevel: string
@@ -225,6 +227,12 @@ const variables = {
     default: '1800000',
     help: 'between two chunks of an answer; 0 for ever',
     parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  durability: {
+    name: 'QIS_DURABILITY',
+    default: 'normal',
+    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
+    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
   },
   shutdownMs: {
     name: 'QIS_SHUTDOWN_MS',
