@@ -1,12 +1,12 @@
 /** Takes what people and programs say of an answer, keeps it durably, and lets the router learn from it. */
 import { randomBytes } from 'node:crypto'
-import type { Observer } from '../router/outcome.ts'
-import type { Router } from '../router/router.ts'
-import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
-import { HttpError } from './errors.ts'
-import type { FeedbackStore, StoredFeedback } from './feedback-store.ts'
+import type { Observer } from '../../router/outcome.ts'
+import type { Router } from '../../router/router.ts'
+import type { AnswerIndex, AnswerRecord } from '../answer-index.ts'
+import { HttpError } from '../errors.ts'
+import type { Receipts } from '../receipts.ts'
 import { type FeedbackBody, merge, readFeedbackBody, type Said, sameAs, sayingOf, signalOf } from './opinion.ts'
-import type { Receipts } from './receipts.ts'
+import type { FeedbackStore, StoredFeedback } from './store.ts'
 
 export type FeedbackStatus = 'accepted' | 'updated' | 'revoked' | 'duplicate'
 export interface FeedbackResult {

@@ -1,5 +1,5 @@
 /** Feedback as it was given, one row for each answer and source. Its texts stay in this file and never reach the router. */
-import type { Database, Schema } from '../router/store/database.ts'
+import type { Database, Schema } from '../../router/store/database.ts'
 import type { Said } from './opinion.ts'
 
 export interface StoredFeedback {

@@ -1,8 +1,8 @@
 /** `POST /qis/feedback` and its alias: HTTP around the feedback that feedback.ts takes. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { HttpError } from './errors.ts'
+import { HttpError } from '../errors.ts'
+import { bearerCheck } from '../token.ts'
 import type { Feedback } from './feedback.ts'
-import { bearerCheck } from './token.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 

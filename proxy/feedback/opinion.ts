@@ -1,8 +1,8 @@
 /** What people and programs say of an answer: reads it from a request's body, and puts several sayings together. */
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { type CorrectionType, correctionTypes } from '../router/outcome.ts'
-import { HttpError } from './errors.ts'
+import { type CorrectionType, correctionTypes } from '../../router/outcome.ts'
+import { HttpError } from '../errors.ts'
 
 const MAX_TEXT = 20_000
 const MAX_ID = 200
