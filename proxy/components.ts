@@ -43,6 +43,8 @@ export interface Sidecar extends AsyncDisposable {
 }
 
 const RECEIPT_KEY_BYTES = 32
+/** Each more is tried on every receipt that no other opens. */
+const MAX_RECEIPT_KEYS = 8
 
 /**
  * @param entries the LLM servers, already found
@@ -57,7 +59,7 @@ export async function createSidecar(
   await mkdir(config.dataDir, { recursive: true })
 
   const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
-  const receiptKey = await loadReceiptKey(join(config.dataDir, 'receipt.key'))
+  const receiptKeys = await loadReceiptKeys(join(config.dataDir, 'receipt.key'))
   const space = await loadSpace(spaceFolder(config))
   const embedder = parts.use(await createEmbedder(config, space))
   checkFit(embedder, space)
@@ -99,7 +101,7 @@ export async function createSidecar(
       },
     }),
   )
-  const receipts = createReceipts(receiptKey)
+  const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
   const feedback = createFeedback({
     answers,
     receipts,
@@ -182,16 +184,19 @@ function checkFit(embedder: Embedder, space: Space): void {
   }
 }
 
-async function loadReceiptKey(file: string): Promise<Buffer> {
+/** One key a line: the first seals, all open. To replace a key, put a new line above it; a week later, take the old one out. */
+async function loadReceiptKeys(file: string): Promise<[Buffer, ...Buffer[]]> {
   const text = await readOrCreate(file, () => randomBytes(RECEIPT_KEY_BYTES).toString('base64')).catch(
     (cause: NodeJS.ErrnoException) => {
       throw new ConfigInvalidError(`${file} cannot be read (${cause.code}): check its permissions`, { cause })
     },
   )
-  const key = Buffer.from(text, 'base64')
-  if (key.length === RECEIPT_KEY_BYTES) return key
+  const lines = text.split('\n').map(line => line.trim())
+  const [first, ...older] = lines.filter(line => line !== '').map(line => Buffer.from(line, 'base64'))
+  const fits = (key: Buffer) => key.length === RECEIPT_KEY_BYTES
+  if (first && older.length < MAX_RECEIPT_KEYS && [first, ...older].every(fits)) return [first, ...older]
   throw new ConfigInvalidError(
-    `${file} does not hold a receipt key: restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
+    `${file} does not hold a receipt key on each line (32 bytes in base64, at most ${MAX_RECEIPT_KEYS}): restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
   )
 }
 

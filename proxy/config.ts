@@ -25,6 +25,7 @@ export interface Config {
   adminListen: Address
   adminToken: string | undefined
   dataDir: string
+  receiptLifetimeS: number
   mode: NetworkMode
   profile: ProfileName
   p2pListen: string[]
@@ -139,6 +140,12 @@ const variables = {
     default: 'qis-data',
     help: 'folder of the database and the keys',
     parse: path => resolve(path),
+  },
+  receiptLifetimeS: {
+    name: 'QIS_RECEIPT_LIFETIME_S',
+    default: '604800',
+    help: 'seconds for which feedback on an answer may come',
+    parse: whole(1, 90 * 24 * 3600),
   },
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
   profile: {
