@@ -3,22 +3,17 @@ import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
-import type { Feedback } from './feedback/feedback.ts'
-import { feedbackRoutes } from './feedback/routes.ts'
+import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
 import { type PassThroughComponents, type PassThroughOptions, passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
 
-export interface AppComponents extends PassThroughComponents {
-  feedback: Feedback
+export interface AppComponents extends PassThroughComponents, FeedbackRouteComponents {
   tunnel: Tunnel
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends PassThroughOptions {
-  /** Demanded from callers of /qis/* who hold no receipt; undefined when only this machine can call. */
-  token: string | undefined
-}
+export interface AppOptions extends PassThroughOptions, FeedbackRouteOptions {}
 
 /** Load balancers keep idle connections for 60 to 75 s; the side that a request may be under way to must outlast them. */
 const KEEP_ALIVE_MS = 90_000
@@ -31,7 +26,7 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
 }
 
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
-  const { upstreams, feedback, tunnel, logger } = components
+  const { upstreams, tunnel, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -51,7 +46,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   }
   answerErrorsWith(app)
   app.server.on('upgrade', tunnel.upgrade)
-  void app.register(feedbackRoutes(feedback, { token: options.token }))
+  void app.register(feedbackRoutes(components, options))
   if (upstreams.several) void app.register(modelListRoute(upstreams))
   void app.register(passThrough(components, options))
   return app

@@ -20,6 +20,7 @@ import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
+import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
 import { createFeedback } from './feedback/feedback.ts'
@@ -93,22 +94,32 @@ export async function createSidecar(
     return { peers: peers.length, cells: keys, evidence }
   })
   const answers = parts.use(
-    createAnswerIndex({
-      database,
-      onError(error) {
-        metrics.indexFailed()
-        logger.warn({ err: error }, 'answers could not be indexed; their receipts still work')
+    createAnswerIndex(
+      {
+        database,
+        onError(error) {
+          metrics.indexFailed()
+          logger.warn({ err: error }, 'answers could not be indexed; their receipts still work')
+        },
       },
-    }),
+      { lifetimeS: config.receiptLifetimeS },
+    ),
   )
   const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
-  const feedback = createFeedback({
-    answers,
-    receipts,
-    router,
-    store: createFeedbackStore(database),
-    onTaken: metrics.feedbackTaken,
-  })
+  const feedback = parts.use(
+    createFeedback(
+      {
+        answers,
+        receipts,
+        router,
+        store: createFeedbackStore(database),
+        logger: logger.child({ part: 'feedback' }),
+        onTaken: metrics.feedbackTaken,
+      },
+      { keepCorrections: config.keepCorrections },
+    ),
+  )
+  const callers = createCallers()
   const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
@@ -124,7 +135,7 @@ export async function createSidecar(
 
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, receipts, feedback, metrics, logger },
+    { client, upstreams, tunnel, adviser, answers, receipts, callers, feedback, metrics, logger },
     { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
   )
   parts.defer(() => {
@@ -132,12 +143,13 @@ export async function createSidecar(
     return data.close()
   })
   const admin = createOperations(
-    { router, metrics, logger, ready: () => ready },
+    { router, metrics, feedback, logger, ready: () => ready },
     { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
   )
   parts.defer(() => admin.close())
 
   await router.start()
+  await feedback.start()
   const kept = parts.move()
   return {
     data,

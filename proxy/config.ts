@@ -24,6 +24,8 @@ export interface Config {
   dataListen: Address
   adminListen: Address
   adminToken: string | undefined
+  evaluatorToken: string | undefined
+  keepCorrections: boolean
   dataDir: string
   receiptLifetimeS: number
   mode: NetworkMode
@@ -134,6 +136,17 @@ const variables = {
     name: 'QIS_ADMIN_TOKEN',
     help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
     parse: text,
+  },
+  evaluatorToken: {
+    name: 'QIS_EVALUATOR_TOKEN',
+    help: 'demanded from evaluators; without it, nobody is one',
+    parse: text,
+  },
+  keepCorrections: {
+    name: 'QIS_KEEP_CORRECTIONS',
+    default: 'off',
+    help: 'whether the texts of corrections are kept, in the database here: on or off',
+    parse: value => oneOf('on', 'off')(value) === 'on',
   },
   dataDir: {
     name: 'QIS_DATA',

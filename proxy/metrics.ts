@@ -12,7 +12,7 @@ export interface Metrics extends RouterObserver, ObservationMetrics {
   /** `kind`: whether the path carries a question. */
   responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
   clientLeft(): void
-  feedbackTaken(rating: string, status: string): void
+  feedbackTaken(rating: string, status: string, source: string): void
   indexFailed(): void
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
@@ -57,8 +57,8 @@ export function createMetrics(): Metrics {
   })
   const feedback = new Counter({
     name: 'qis_feedback_total',
-    help: 'Feedback taken, by rating and by what became of it',
-    labelNames: ['rating', 'status'],
+    help: 'Feedback taken, by rating, by what became of it, and by who gave it',
+    labelNames: ['rating', 'status', 'source'],
     registers,
   })
   const received = new Counter({
@@ -106,7 +106,7 @@ export function createMetrics(): Metrics {
       duration.observe({ kind }, seconds)
     },
     clientLeft: () => left.inc(),
-    feedbackTaken: (rating, status) => feedback.inc({ rating, status }),
+    feedbackTaken: (rating, status, source) => feedback.inc({ rating, status, source }),
     indexFailed: () => indexFailures.inc(),
     packetReceived(result, bytes) {
       received.inc({ result })

@@ -1,136 +1,150 @@
-/** Takes what people and programs say of an answer, keeps it durably, and lets the router learn from it. */
-import { randomBytes } from 'node:crypto'
-import type { Observer } from '../../router/outcome.ts'
+/** Takes what people and programs say of answers, keeps it durably, and lets the router learn what stands. */
 import type { Router } from '../../router/router.ts'
+import type { Logger } from '../../router/telemetry.ts'
 import type { AnswerIndex, AnswerRecord } from '../answer-index.ts'
 import { HttpError } from '../errors.ts'
 import type { Receipts } from '../receipts.ts'
-import { type FeedbackBody, merge, readFeedbackBody, type Said, sameAs, sayingOf, signalOf } from './opinion.ts'
-import type { FeedbackStore, StoredFeedback } from './store.ts'
-
-export type FeedbackStatus = 'accepted' | 'updated' | 'revoked' | 'duplicate'
-export interface FeedbackResult {
-  feedback_id: string
-  status: FeedbackStatus
-}
-
-type Source = NonNullable<FeedbackBody['source']>
-/** A person's word, a program's guess from what people do, an evaluator's verdict. */
-const OBSERVER: Record<Source, Observer> = { user: 'h', app: 'i', evaluator: 'e' }
+import { type FoundAnswer, findAnswers } from './find-answer.ts'
+import { type FeedbackResult, type Job, openGroup, type Place, type SayJob } from './group.ts'
+import { createGroups } from './in-groups.ts'
+import { teach } from './learning.ts'
+import { ratingOf } from './opinion.ts'
+import type { FeedbackFilter, FeedbackStore, StoredFeedback } from './store.ts'
 
 export interface FeedbackComponents {
   answers: AnswerIndex
   receipts: Receipts
   store: FeedbackStore
   router: Pick<Router, 'learn' | 'withdraw'>
-  onTaken?(rating: string, status: FeedbackStatus): void
+  logger: Pick<Logger, 'warn'>
+  onTaken?(rating: string, status: string, source: string): void
   clock?: () => number
 }
 
-export interface Feedback {
-  /**
-   * @param body of any type; what is wrong with it is said with the field's path
-   * @param idempotencyKey the header, when there is one
-   * @throws {HttpError} invalid_field, unknown_id, ambiguous_id, receipt_invalid, receipt_expired; DatabaseError
-   */
-  take(body: unknown, idempotencyKey?: string): Promise<FeedbackResult>
+export interface FeedbackOptions {
+  /** Whether the texts of corrections are kept. @default false */
+  keepCorrections?: boolean
+  /** How long feedback waits for the end of its answer, seconds. @default 3600 */
+  pendingS?: number
 }
 
-export function createFeedback(components: FeedbackComponents): Feedback {
-  const { answers, receipts, store, router, onTaken, clock = Date.now } = components
-  /** Feedback on one answer is taken one after another; bounded by the requests in flight. */
-  const busy = new Map<string, Promise<unknown>>()
+export interface Feedback extends AsyncDisposable {
+  /** Takes up what an earlier run left waiting. */
+  start(): Promise<void>
+  /**
+   * Does all jobs in one go, in their order; each has a result or an error of its own.
+   * @throws {DatabaseError} when nothing could be kept
+   */
+  take(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]>
+  find(id: string): Promise<StoredFeedback | undefined>
+  list(filter: FeedbackFilter): ReturnType<FeedbackStore['list']>
+}
 
-  async function inTurn<T>(requestId: string, work: () => Promise<T>): Promise<T> {
-    const turn = (busy.get(requestId) ?? Promise.resolve()).then(work, work)
-    busy.set(requestId, turn)
-    try {
-      return await turn
-    } finally {
-      if (busy.get(requestId) === turn) busy.delete(requestId)
+const MAX_PENDING = 10_000
+const SWEEP_MS = 30_000
+/** Before the completion id that a pending feedback waits for; no request id begins so. */
+const WAITS_FOR = '?'
+
+export function createFeedback(components: FeedbackComponents, options: FeedbackOptions = {}): Feedback {
+  const { answers, receipts, store, router, logger, onTaken, clock = Date.now } = components
+  const { keepCorrections = false, pendingS = 3600 } = options
+  const now = () => Math.floor(clock() / 1000)
+  const groups = createGroups(takeGroup)
+
+  /** A few calls to the database for all; what is learnt comes first, so that a crash in between loses nothing. */
+  async function takeGroup(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]> {
+    const places = await findPlaces(jobs)
+    const requestIds = new Set(places.flatMap(place => (place instanceof HttpError ? [] : [place.requestId])))
+    const keys = jobs.flatMap(job => (job.kind === 'say' && job.once ? [job.once.key] : []))
+    const [rows, replays] = await Promise.all([store.byRequest([...requestIds]), store.replays(keys)])
+    const group = openGroup(rows, replays, { now: now(), keepTexts: keepCorrections })
+    const results = jobs.map((job, at) => {
+      const place = places[at] as Place | HttpError
+      return place instanceof HttpError ? place : group.take(job, place)
+    })
+    await Promise.all(group.turns().map(turn => teach(router, turn)))
+    const { put, drop } = group
+    const newReplays = group.newReplays()
+    if (put.size + drop.size + newReplays.length > 0) {
+      await store.write({ put: [...put.values()], drop: [...drop], replays: newReplays }, now())
+    }
+    await awaitAnswers([...put.values()].filter(({ state }) => state === 'pending'))
+    count(results, put)
+    return results
+  }
+
+  function count(results: readonly (FeedbackResult | HttpError)[], put: ReadonlyMap<string, StoredFeedback>): void {
+    for (const result of results) {
+      if (result instanceof HttpError) continue
+      const kept = put.get(result.feedback_id)
+      onTaken?.(kept ? ratingOf(kept.said) : 'none', result.status, kept?.source ?? 'none')
     }
   }
 
-  async function resolve({ request_id, receipt, completion_id }: FeedbackBody): Promise<AnswerRecord> {
-    if (receipt !== undefined) {
-      const sealed = receipts.open(receipt)
-      // The index knows more, once the answer has ended; but a receipt must do without it.
-      return (await answers.byRequestId(sealed.requestId).catch(() => undefined)) ?? sealed
-    }
-    if (request_id !== undefined) {
-      const record = await answers.byRequestId(request_id)
-      if (record) return record
-      throw new HttpError('unknown_id', `no answer is known by this id: ${request_id}`, { field: 'request_id' })
-    }
-    const found = await answers.byCompletionId(completion_id ?? '')
-    const [record] = found
-    if (!record) {
-      throw new HttpError('unknown_id', `no answer is known by this id: ${completion_id}`, { field: 'completion_id' })
-    }
-    if (found.length > 1) {
-      throw new HttpError(
-        'ambiguous_id',
-        'several answers have this id; send x-qis-request-id or x-qis-receipt instead',
-        {
-          field: 'completion_id',
-        },
-      )
-    }
-    return record
+  async function findPlaces(jobs: readonly Job[]): Promise<(Place | HttpError)[]> {
+    const says = jobs.filter(job => job.kind === 'say')
+    const ids = jobs.flatMap(job => ('id' in job ? [job.id] : []))
+    const [found, held] = await Promise.all([findAnswers(says, { answers, receipts }, now()), store.byId(ids)])
+    const answerOf = new Map(says.map((job, at) => [job, found[at] as FoundAnswer]))
+    const feedbackOf = new Map(held.map(feedback => [feedback.id, feedback]))
+    return jobs.map(job => {
+      if (job.kind === 'say') return placeOf(job, answerOf.get(job) as FoundAnswer)
+      if (job.kind === 'guess') return { requestId: job.record.requestId, source: 'implicit', record: job.record }
+      const feedback = feedbackOf.get(job.id)
+      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.onlyOf)
+      if (!feedback || hidden) return new HttpError('unknown_id', `there is no feedback ${job.id}`, { field: 'id' })
+      const record = job.kind === 'join' ? job.record : feedback.answer
+      return { requestId: record?.requestId ?? feedback.requestId, source: feedback.source, record, held: feedback }
+    })
   }
 
-  async function take(
-    news: Said,
-    record: AnswerRecord,
-    source: Source,
-    key: string | undefined,
-  ): Promise<FeedbackResult> {
-    const { requestId } = record
-    const held = await store.find(requestId, source)
-    const said = merge(held?.said, news)
-    const repeated = held && ((key !== undefined && key === held.idempotencyKey) || sameAs(held.said, said))
-    if (repeated) return { feedback_id: held.id, status: 'duplicate' }
-
-    const signal = signalOf(said)
-    const verdictIsNew = !held || signal !== signalOf(held.said) || said.correction?.type !== held.said.correction?.type
-    if (verdictIsNew && signal === undefined) {
-      await router.withdraw(requestId)
-    } else if (verdictIsNew && signal !== undefined) {
-      const { completionId: _, time: __, ...known } = record
-      await router.learn({
-        ...known,
-        signal,
-        observer: OBSERVER[source],
-        ...(said.correction && { correction: said.correction.type }),
+  async function awaitAnswers(pending: readonly StoredFeedback[]): Promise<void> {
+    const waiting = new Map(pending.map(({ id, requestId }) => [requestId.slice(WAITS_FOR.length), id]))
+    const join = (id: string, record: AnswerRecord) => {
+      groups.add([{ kind: 'join', id, record }]).catch(error => {
+        logger.warn({ err: error }, 'feedback that waited for its answer could not be joined to it')
       })
     }
-    // Kept last: a crash before this makes the caller try again, and learning the same twice changes nothing.
-    const now = Math.floor(clock() / 1000)
-    const feedback: StoredFeedback = {
-      id: held?.id ?? `fb-${randomBytes(12).toString('hex')}`,
-      requestId,
-      source,
-      said,
-      createdAt: held?.createdAt ?? now,
-      updatedAt: now,
-      ...(key !== undefined && { idempotencyKey: key }),
+    for (const { id, requestId } of pending) {
+      answers.expect(requestId.slice(WAITS_FOR.length), record => join(id, record))
     }
-    await store.put(feedback)
-    const status = said.rating === null ? 'revoked' : held ? 'updated' : 'accepted'
-    return { feedback_id: feedback.id, status }
+    // Some may have ended since they were looked for.
+    for (const [completionId, [record, another]] of await answers.byCompletionId([...waiting.keys()])) {
+      const id = waiting.get(completionId)
+      if (id !== undefined && record && !another) join(id, record)
+    }
   }
 
+  const sweep = setInterval(() => {
+    store.expirePending(now() - pendingS).catch(error => {
+      logger.warn({ err: error }, 'feedback that has waited too long could not be given up')
+    })
+  }, SWEEP_MS).unref()
+
   return {
-    async take(body, idempotencyKey) {
-      const checked = readFeedbackBody(body)
-      const record = await resolve(checked)
-      const said = sayingOf(checked)
-      const source = checked.source ?? 'user'
-      const result = await inTurn(record.requestId, () =>
-        take(said, record, source, idempotencyKey ?? checked.idempotency_key),
-      )
-      onTaken?.(said.rating ?? (said.rating === null ? 'revoked' : 'none'), result.status)
-      return result
+    async start() {
+      await awaitAnswers(await store.pending(MAX_PENDING))
+    },
+    take: jobs => groups.add(jobs),
+    async find(id) {
+      const [feedback] = await store.byId([id])
+      return feedback
+    },
+    list: filter => store.list(filter),
+    async [Symbol.asyncDispose]() {
+      clearInterval(sweep)
+      await groups.settled()
     },
   }
+}
+
+/** With a receipt, a person's own word on its answer alone. */
+export function mayTouch({ requestId, source }: StoredFeedback, onlyOf: string | undefined): boolean {
+  return onlyOf === undefined || (requestId === onlyOf && source === 'user')
+}
+
+function placeOf({ source }: SayJob, answer: FoundAnswer): Place | HttpError {
+  if (answer instanceof HttpError) return answer
+  if ('await' in answer) return { requestId: WAITS_FOR + answer.await, source, record: undefined }
+  return { requestId: answer.record.requestId, source, record: answer.record }
 }

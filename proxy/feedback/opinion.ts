@@ -1,122 +1,91 @@
-/** What people and programs say of an answer: reads it from a request's body, and puts several sayings together. */
-import { type Static, Type } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { type CorrectionType, correctionTypes } from '../../router/outcome.ts'
-import { HttpError } from '../errors.ts'
+/** What people and programs say of an answer, in one spelling, and how several sayings are put together. */
+import type { CorrectionType, Observer } from '../../router/outcome.ts'
 
-const MAX_TEXT = 20_000
-const MAX_ID = 200
+/** Strongest first: what the first of them says stands. `implicit` is the sidecar's own guess. */
+export const sources = ['user', 'evaluator', 'app', 'implicit'] as const
+export type Source = (typeof sources)[number]
 
-const ratings: ReadonlyMap<unknown, 'up' | 'down'> = new Map<unknown, 'up' | 'down'>([
-  ...['up', 'like', 'thumbs_up', 'thumbsUp', 'good', 'positive', true, 1].map(word => [word, 'up'] as const),
-  ...['down', 'dislike', 'thumbs_down', 'thumbsDown', 'bad', 'negative', false, -1, 0].map(
-    word => [word, 'down'] as const,
-  ),
-])
+/** A person's word, an evaluator's verdict, a program's guess from what people do, our own from what the answer looks like. */
+export const OBSERVER: Record<Source, Observer> = { user: 'h', evaluator: 'e', app: 'i', implicit: 'i' }
 
-const CorrectionKind = Type.Unsafe<CorrectionType>(Type.Union(correctionTypes.map(type => Type.Literal(type))))
-const Text = Type.String({ maxLength: MAX_TEXT })
-const Id = Type.String({ minLength: 1, maxLength: MAX_ID })
+export interface Correction {
+  type: CorrectionType
+  /** True when the type was not given but found by the rules of classify.ts. */
+  classified?: boolean
+  /** Length of the text, in characters. */
+  chars?: number
+  /** Only where the operator keeps such texts. */
+  text?: string
+}
 
-export const FeedbackBody = Type.Object(
-  {
-    request_id: Type.Optional(Id),
-    receipt: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
-    completion_id: Type.Optional(Id),
-    rating: Type.Optional(Type.Union([Type.String(), Type.Boolean(), Type.Number(), Type.Null()])),
-    score: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-    correction: Type.Optional(
-      Type.Union([
-        Text,
-        Type.Object({ type: CorrectionKind, text: Type.Optional(Text) }, { additionalProperties: false }),
-      ]),
-    ),
-    comment: Type.Optional(Text),
-    source: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('app'), Type.Literal('evaluator')])),
-    idempotency_key: Type.Optional(Id),
-  },
-  { additionalProperties: false },
-)
-export type FeedbackBody = Static<typeof FeedbackBody>
-const bodyCheck = TypeCompiler.Compile(FeedbackBody)
-
-/** What was said, in one spelling. */
 export interface Said {
   /** null takes back what was said before. */
   rating?: 'up' | 'down' | null
+  /** 0..1 */
   score?: number
-  correction?: { type: CorrectionType; text?: string }
+  /** Scores that have a name of their own, 0..1. */
+  scores?: Record<string, number>
+  correction?: Correction
   comment?: string
+  tags?: string[]
 }
 
-export function sayingOf(body: FeedbackBody): Said {
-  const { rating, score, correction, comment } = body
-  return {
-    ...(rating !== undefined && { rating: readRating(rating) }),
-    ...(score !== undefined && { score }),
-    ...(correction !== undefined && {
-      correction: typeof correction === 'string' ? { type: 'other', text: correction } : correction,
-    }),
-    ...(comment !== undefined && { comment }),
-  }
-}
+/** More names than this for one answer are no names but values. */
+export const MAX_SCORES = 16
 
-/** Later words replace earlier ones of their kind; a new verdict replaces the old one, whether rating or score. */
+/**
+ * Later words replace earlier ones of their kind; a new verdict replaces the old one, whether rating or score. Scores
+ * with a name replace those of the same name.
+ */
 export function merge(held: Said | undefined, news: Said): Said {
-  if (!held || news.rating === null) return news
-  const { rating, score, correction, comment } = held
+  if (!held || held.rating === null || news.rating === null) return news
+  const { rating, score, scores, correction, ...rest } = held
   const newVerdict = news.rating !== undefined || news.score !== undefined
   return {
-    ...(!newVerdict && rating !== null && rating !== undefined && { rating }),
+    ...rest,
+    ...(!newVerdict && rating !== undefined && { rating }),
     ...(!newVerdict && score !== undefined && { score }),
     ...(news.rating !== 'up' && correction && { correction }),
-    ...(comment !== undefined && { comment }),
     ...news,
+    ...((scores || news.scores) && { scores: { ...scores, ...news.scores } }),
   }
 }
 
-/** A score is the finest word, then a rating; a correction alone says that the answer was wrong. */
-export function signalOf({ rating, score, correction }: Said): number | undefined {
+/**
+ * A score is the finest word, then a rating, then the mean of the scores with a name; a correction alone says that the
+ * answer was wrong.
+ *
+ * @returns 0 bad … 1 good; undefined when nothing was said of how good it was
+ */
+export function signalOf({ rating, score, scores, correction }: Said): number | undefined {
   if (rating === null) return undefined
   if (score !== undefined) return score
   if (rating !== undefined) return rating === 'up' ? 1 : 0
+  const named = Object.values(scores ?? {})
+  if (named.length > 0) return named.reduce((sum, value) => sum + value, 0) / named.length
   return correction ? 0 : undefined
 }
 
+/** One word for it, to count and to search by. */
+export function ratingOf(said: Said): 'up' | 'down' | 'none' | 'revoked' {
+  if (said.rating === null) return 'revoked'
+  const signal = signalOf(said)
+  if (signal === undefined || signal === 0.5) return 'none'
+  return signal > 0.5 ? 'up' : 'down'
+}
+
 export function sameAs(a: Said, b: Said): boolean {
-  const flat = ({ rating, score, correction, comment }: Said) =>
-    JSON.stringify([rating, score, correction?.type, correction?.text, comment])
   return flat(a) === flat(b)
 }
 
-function readRating(rating: FeedbackBody['rating']): 'up' | 'down' | null {
-  if (rating === null) return null
-  const known = ratings.get(rating)
-  if (known) return known
-  throw new HttpError('invalid_field', `rating must be "up", "down" or null, not ${JSON.stringify(rating)}`, {
-    field: 'rating',
-  })
+function flat({ rating, score, scores = {}, correction, comment, tags = [] }: Said): string {
+  const named = Object.entries(scores).sort(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify([rating, score, named, correction?.type, correction?.chars, correction?.text, comment, tags])
 }
 
-export function readFeedbackBody(body: unknown): FeedbackBody {
-  if (!bodyCheck.Check(body)) {
-    const fault = bodyCheck.Errors(body).First()
-    const field = fault?.path.slice(1).replaceAll('/', '.') ?? ''
-    throw new HttpError('invalid_field', `${field || 'the body'}: ${fault?.message ?? 'is not valid'}`, { field })
-  }
-  const targets = (['request_id', 'receipt', 'completion_id'] as const).filter(name => body[name] !== undefined)
-  if (targets.length !== 1) {
-    throw new HttpError(
-      'invalid_field',
-      'exactly one of request_id, receipt and completion_id must say which answer is meant',
-      {
-        field: targets[1] ?? 'request_id',
-      },
-    )
-  }
-  const { rating, score, correction, comment } = body
-  if (rating === undefined && score === undefined && correction === undefined && comment === undefined) {
-    throw new HttpError('invalid_field', 'one of rating, score, correction and comment is needed', { field: 'rating' })
-  }
-  return body
+/** Of all that was said of one answer, the word that stands: the strongest source's that has a verdict. */
+export function standing<T extends { source: Source; said: Said }>(sayings: readonly T[]): T | undefined {
+  return sayings
+    .filter(({ said }) => signalOf(said) !== undefined)
+    .sort((a, b) => sources.indexOf(a.source) - sources.indexOf(b.source))[0]
 }
