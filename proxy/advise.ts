@@ -27,26 +27,29 @@ export interface AdviserComponents {
   clock?: () => number
 }
 
+/** Whether a client has left; the signal is made only where something waits for it. */
+export interface Departure {
+  readonly left: boolean
+  readonly signal: AbortSignal
+}
+
 export interface Adviser {
-  /**
-   * @param body undefined when it was too large to be read
-   * @param gone aborted when the client has left
-   */
-  advise(url: string, headers: IncomingHttpHeaders, body: Buffer | undefined, gone: AbortSignal): Promise<Advice>
+  /** @param body undefined when it was too large to be read */
+  advise(url: string, headers: IncomingHttpHeaders, body: Buffer | undefined, client: Departure): Promise<Advice>
 }
 
 export function createAdviser(
   { embedder, router, logger, clock = Date.now }: AdviserComponents,
   options: { deadlineMs: number },
 ): Adviser {
-  async function embed(text: string, gone: AbortSignal): Promise<Float32Array | undefined> {
+  async function embed(text: string, client: Departure): Promise<Float32Array | undefined> {
     if (embedder.inline) return (await embedder.embed([text]))[0]
-    const signal = AbortSignal.any([gone, AbortSignal.timeout(options.deadlineMs)])
+    const signal = AbortSignal.any([client.signal, AbortSignal.timeout(options.deadlineMs)])
     return (await embedder.embed([text], { signal }))[0]
   }
 
   return {
-    async advise(url, headers, body, gone) {
+    async advise(url, headers, body, client) {
       const hints = readHints(headers)
       const advice: Advice = {
         requestId: `qis-${randomUUID()}`,
@@ -60,7 +63,7 @@ export function createAdviser(
       try {
         const query = readQuery(url, body)
         if (!query || query.text === '') return advice
-        const vector = await embed(query.text, gone)
+        const vector = await embed(query.text, client)
         if (!vector?.some(component => component !== 0)) return advice
         const model = modelVariant(query.model)
         const prior = hints.selfConfidence
@@ -82,7 +85,7 @@ export function createAdviser(
         }
       } catch (error) {
         const late = error instanceof DOMException && error.name === 'TimeoutError'
-        if (!late && !gone.aborted) logger.warn({ err: error }, 'a request went through without advice')
+        if (!late && !client.left) logger.warn({ err: error }, 'a request went through without advice')
         return { ...advice, result: late ? 'deadline' : 'failed' }
       }
     },

@@ -3,17 +3,18 @@ import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
+import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
 import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
-import { type PassThroughComponents, type PassThroughOptions, passThrough } from './pass-through.ts'
+import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
 
-export interface AppComponents extends PassThroughComponents, FeedbackRouteComponents {
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
   tunnel: Tunnel
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends PassThroughOptions, FeedbackRouteOptions {}
+export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {}
 
 /** Load balancers keep idle connections for 60 to 75 s; the side that a request may be under way to must outlast them. */
 const KEEP_ALIVE_MS = 90_000
@@ -23,6 +24,14 @@ const MAX_HEADER_BYTES = 64 * 1024
 /** Some clients offer HTTP/2 with every request, Java's among them; such an offer is declined by taking no notice. */
 function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Paths on which we have routes of our own. */
+const OURS = /^\/(?:qis\/|v1\/(?:feedback|models)(?:\?|$))/
+
+/** All other paths are one to our router: however odd, they are the upstream's to judge. */
+function routed({ url = '/' }: { url?: string | undefined }): string {
+  return OURS.test(url) ? url : '/'
 }
 
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
@@ -35,7 +44,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 16_384 },
+    rewriteUrl: routed,
     frameworkErrors: (error, _request, reply) =>
       void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
   })

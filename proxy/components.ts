@@ -27,6 +27,7 @@ import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { isInsight } from './insight-headers.ts'
 import { createMetrics } from './metrics.ts'
+import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
@@ -126,6 +127,9 @@ export async function createSidecar(
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
   const client = createUpstreamClient(agents, upstreams)
+  const observer = createResponseObserver({
+    onError: error => logger.warn({ err: error }, 'an answer passed without being observed'),
+  })
   const tunnel = createTunnel({
     origin: url => upstreams.choose(modelInUrl(url))[0] ?? '',
     handshakeTimeoutMs: config.connectTimeoutMs,
@@ -135,7 +139,7 @@ export async function createSidecar(
 
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, receipts, callers, feedback, metrics, logger },
+    { client, upstreams, tunnel, adviser, answers, receipts, callers, feedback, metrics, observer, logger },
     { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
   )
   parts.defer(() => {

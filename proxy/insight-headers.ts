@@ -36,36 +36,28 @@ export function isInsight(name: string): boolean {
   return name.startsWith(PREFIX)
 }
 
-/** Takes every x-qis-* header away, ours or forged. */
-export function withoutInsight<T>(headers: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !isInsight(name.toLowerCase())))
-}
+export const RECEIPT_HEADER = `${PREFIX}receipt`
 
 export interface Told {
   requestId: string
-  receipt?: string | undefined
   insight?: Insight | undefined
   debug: boolean
 }
 
 /** What we tell; the confidence only where there is evidence. Values are our own numbers and ids, never a peer's text. */
-export function insightHeaders({ requestId, receipt, insight, debug }: Told): Record<string, string> {
-  const headers: Record<string, string> = {
-    [`${PREFIX}version`]: HEADER_VERSION,
-    [`${PREFIX}request-id`]: requestId,
-  }
-  if (receipt !== undefined) headers[`${PREFIX}receipt`] = receipt
+export function insightHeaders({ requestId, insight, debug }: Told): Record<string, string> {
+  const headers: Record<string, string> = { 'x-qis-version': HEADER_VERSION, 'x-qis-request-id': requestId }
   if (insight && insight.grade !== 'none') {
-    headers[`${PREFIX}confidence`] = insight.confidence.toFixed(2)
-    headers[`${PREFIX}adjustment`] = signed(insight.adjustment)
-    headers[`${PREFIX}evidence`] = insight.grade
+    headers['x-qis-confidence'] = insight.confidence.toFixed(2)
+    headers['x-qis-adjustment'] = signed(insight.adjustment)
+    headers['x-qis-evidence'] = insight.grade
   }
   if (insight && debug) {
-    headers[`${PREFIX}fingerprint`] = insight.code
-    headers[`${PREFIX}cell`] = insight.code.slice(0, 2)
-    headers[`${PREFIX}packets`] = String(insight.packets)
-    headers[`${PREFIX}peers`] = String(insight.peers)
-    headers[`${PREFIX}weight`] = insight.weight.toFixed(3)
+    headers['x-qis-fingerprint'] = insight.code
+    headers['x-qis-cell'] = insight.code.slice(0, 2)
+    headers['x-qis-packets'] = String(insight.packets)
+    headers['x-qis-peers'] = String(insight.peers)
+    headers['x-qis-weight'] = insight.weight.toFixed(3)
   }
   return headers
 }

@@ -15,7 +15,8 @@ const VERSION = 1
 const SALT_BYTES = 16
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-const HEADER_BYTES = 1 + SALT_BYTES + NONCE_BYTES
+const NONCE_AT = 1 + SALT_BYTES
+const HEADER_BYTES = NONCE_AT + NONCE_BYTES
 const MAX_TOKEN_CHARS = 2_048
 /** Subkeys of other processes, replicas or earlier runs. */
 const MAX_SUBKEYS = 64
@@ -39,20 +40,19 @@ export function createReceipts(
   const ownSalt = randomBytes(SALT_BYTES)
   const ownKey = deriveSubkey(masterKeys[0], ownSalt)
   subkeys.set(ownSalt.toString('hex'), ownKey)
+  /** What every token begins with; the rest of the nonce counts. */
+  const prefix = Buffer.concat([Buffer.of(VERSION), ownSalt, Buffer.alloc(NONCE_BYTES)])
   let sealed = 0n
 
   return {
     seal(record) {
-      const nonce = Buffer.alloc(NONCE_BYTES)
-      nonce.writeBigUInt64BE(sealed++, NONCE_BYTES - 8)
-      const header = Buffer.concat([Buffer.of(VERSION), ownSalt, nonce])
-      const cipher = createCipheriv('aes-256-gcm', ownKey, nonce).setAAD(header)
-      return Buffer.concat([
-        header,
-        cipher.update(JSON.stringify(record), 'utf8'),
-        cipher.final(),
-        cipher.getAuthTag(),
-      ]).toString('base64url')
+      const header = Buffer.from(prefix)
+      header.writeBigUInt64BE(sealed++, HEADER_BYTES - 8)
+      const cipher = createCipheriv('aes-256-gcm', ownKey, header.subarray(NONCE_AT)).setAAD(header)
+      const text = cipher.update(JSON.stringify(record), 'utf8')
+      // In this mode nothing is left for the end, but without it there is no tag.
+      cipher.final()
+      return Buffer.concat([header, text, cipher.getAuthTag()]).toString('base64url')
     },
     open(token) {
       const record = unseal(token)
@@ -75,7 +75,7 @@ export function createReceipts(
   }
 
   function decipher(bytes: Buffer): string | undefined {
-    const salt = bytes.subarray(1, 1 + SALT_BYTES)
+    const salt = bytes.subarray(1, NONCE_AT)
     const name = salt.toString('hex')
     const known = subkeys.get(name)
     if (known) return tryKey(known, bytes)
@@ -95,7 +95,7 @@ export function createReceipts(
 /** Undefined unless these bytes were sealed under this key. */
 function tryKey(key: KeyObject, bytes: Buffer): string | undefined {
   const header = bytes.subarray(0, HEADER_BYTES)
-  const decipher = createDecipheriv('aes-256-gcm', key, header.subarray(1 + SALT_BYTES), { authTagLength: TAG_BYTES })
+  const decipher = createDecipheriv('aes-256-gcm', key, header.subarray(NONCE_AT), { authTagLength: TAG_BYTES })
     .setAAD(header)
     .setAuthTag(bytes.subarray(-TAG_BYTES))
   try {

@@ -244,7 +244,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
 /** A vector as look-ups want it, and what the last one found. */
 interface PreparedQuery {
-  table: Float64Array
+  table: Float32Array
   cells: readonly number[]
   code: string
   known?: { subject: string; insight: Insight }

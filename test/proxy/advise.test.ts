@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Embedder } from '../../embeddings/embedder.ts'
 import { EmbedderError } from '../../embeddings/embedder.ts'
-import { type Adviser, createAdviser } from '../../proxy/advise.ts'
+import { type Adviser, createAdviser, type Departure } from '../../proxy/advise.ts'
 import type { Insight, Question } from '../../router/router.ts'
 import { missing, POTION } from '../embeddings/shared-data.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
@@ -37,10 +37,10 @@ function advising(embed: Embedder['embed'], lookup: (question: Question) => Insi
     { embedder, router, logger, clock: () => 1_760_000_000_000 },
     { deadlineMs: 30 },
   )
-  const advise = (content: unknown, headers = {}) =>
-    adviser.advise(URL, headers, body(content), new AbortController().signal)
+  const advise = (content: unknown, headers = {}) => adviser.advise(URL, headers, body(content), STAYS)
   return { adviser, advise, asked, warnings }
 }
+const STAYS: Departure = { left: false, signal: new AbortController().signal }
 const one = async () => [Float32Array.of(1, 0)]
 
 suite('advice', () => {
@@ -90,14 +90,13 @@ suite('advice', () => {
 
   test('is not sought where there is nothing to embed, or where it is not wanted', async () => {
     const { adviser, advise, asked } = advising(async () => [new Float32Array(2)])
-    const { signal } = new AbortController()
     const results = await Promise.all([
       advise(''),
       advise([{ type: 'image_url' }]),
       advise('a text in which the embedder knows no word'),
       advise('hello', { 'x-qis-opt-out': '1' }),
-      adviser.advise(URL, {}, undefined, signal),
-      adviser.advise(URL, {}, Buffer.from('{'), signal),
+      adviser.advise(URL, {}, undefined, STAYS),
+      adviser.advise(URL, {}, Buffer.from('{'), STAYS),
     ])
     assert.deepEqual(
       results.map(({ result }) => result),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { validateHeaderValue } from 'node:http'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { insightHeaders, readHints, withoutInsight } from '../../proxy/insight-headers.ts'
+import { insightHeaders, readHints } from '../../proxy/insight-headers.ts'
 import type { Insight } from '../../router/router.ts'
 
 const insight: Insight = {
@@ -17,10 +17,9 @@ const insight: Insight = {
 
 suite('what we tell', () => {
   test('confidence, adjustment and evidence, in the documented spelling', () => {
-    assert.deepEqual(insightHeaders({ requestId: 'qis-1', receipt: 'r', insight, debug: false }), {
+    assert.deepEqual(insightHeaders({ requestId: 'qis-1', insight, debug: false }), {
       'x-qis-version': '1',
       'x-qis-request-id': 'qis-1',
-      'x-qis-receipt': 'r',
       'x-qis-confidence': '0.73',
       'x-qis-adjustment': '-0.12',
       'x-qis-evidence': 'moderate',
@@ -76,9 +75,5 @@ suite('what the client says', () => {
       debug: false,
       optOut: false,
     })
-  })
-
-  test('is taken off whatever its case', () => {
-    assert.deepEqual(withoutInsight({ 'X-QIS-Domain': 'a', 'x-qis-anything': 'b', accept: 'c' }), { accept: 'c' })
   })
 })
