@@ -2,64 +2,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
+import { answering, ask, outcomes, refused, taken } from '../support/asking.ts'
 import { until } from '../support/poll.ts'
-import { chat, postFeedback, startTestSidecar, type TestSidecar } from '../support/sidecar.ts'
-import { startUpstream } from '../support/upstream.ts'
-
-const QUESTION = 'How much ibuprofen may an adult take per day?'
-
-/** A chat completion whose id is of the test's choosing. */
-async function answering(ids: string[] = []) {
-  return startUpstream({
-    handler: async ({ request, response }) => {
-      await request.body
-      const id = ids.shift() ?? 'chatcmpl-1'
-      const logprobs = { content: [{ token: 'x', logprob: Math.log(0.5) }] }
-      response
-        .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ id, model: 'm', choices: [{ index: 0, message: { content: 'x' }, logprobs }] }))
-    },
-  })
-}
-
-async function ask({ data }: TestSidecar, question = QUESTION) {
-  const response = await chat(data, question)
-  const { id } = (await response.json()) as { id: string }
-  const header = (name: string) => response.headers.get(`x-qis-${name}`)
-  return {
-    completionId: id,
-    requestId: header('request-id') ?? '',
-    receipt: header('receipt') ?? '',
-    confidence: header('confidence'),
-  }
-}
-
-async function outcomes({ dataDir }: TestSidecar): Promise<Record<string, unknown>[]> {
-  using database = new DatabaseSync(join(dataDir, 'qis.db'), { readOnly: true })
-  return database
-    .prepare('SELECT outcome FROM outcomes')
-    .all()
-    .map(row => JSON.parse(String(row.outcome)))
-}
+import { postFeedback, startTestSidecar } from '../support/sidecar.ts'
 
 const EVALUATOR = { QIS_EVALUATOR_TOKEN: 'judge' }
 const AS_EVALUATOR = { authorization: 'Bearer judge' }
-
-async function taken(response: Response) {
-  const body = await response.text()
-  assert.equal(response.status, 202, body)
-  return JSON.parse(body) as { feedback_id: string; status: string }
-}
-
-async function refused(response: Response, status: number, code: string, field: string | null) {
-  const { error } = (await response.json()) as { error: { code: string; param: string | null; message: string } }
-  assert.deepEqual(
-    { status: response.status, code: error.code, field: error.param },
-    { status, code, field },
-    error.message,
-  )
-  assert.ok(error.message.length > 10)
-}
 
 suite('feedback names an answer', () => {
   test('by request id, by receipt and by completion id, and each changes what the next client is told', async () => {
