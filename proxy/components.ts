@@ -18,6 +18,7 @@ import { loadSpace, type Space } from '../router/space.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
+import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
@@ -25,6 +26,7 @@ import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
 import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
+import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
 import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
@@ -121,6 +123,8 @@ export async function createSidecar(
     ),
   )
   const callers = createCallers()
+  const implicit = createImplicit({ feedback, logger: logger.child({ part: 'feedback' }) }, { rules: config.implicit })
+  const afterwards = createAfterwards({ answers, callers, implicit })
   const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
@@ -139,7 +143,7 @@ export async function createSidecar(
 
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, receipts, callers, feedback, metrics, observer, logger },
+    { client, upstreams, tunnel, adviser, answers, afterwards, receipts, callers, feedback, metrics, observer, logger },
     { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
   )
   parts.defer(() => {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import { type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -26,6 +27,7 @@ export interface Config {
   adminToken: string | undefined
   evaluatorToken: string | undefined
   keepCorrections: boolean
+  implicit: readonly ImplicitRule[]
   dataDir: string
   receiptLifetimeS: number
   mode: NetworkMode
@@ -107,6 +109,11 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
+function implicit(text: string): readonly ImplicitRule[] {
+  if (text === 'on') return implicitRules
+  return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
+}
+
 const MINUTE_MS = 60_000
 
 const variables = {
@@ -147,6 +154,12 @@ const variables = {
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
     parse: value => oneOf('on', 'off')(value) === 'on',
+  },
+  implicit: {
+    name: 'QIS_IMPLICIT',
+    default: 'on',
+    help: `which outcomes are seen without a person: on, off, or some of ${implicitRules.join(', ')}`,
+    parse: implicit,
   },
   dataDir: {
     name: 'QIS_DATA',

@@ -144,7 +144,7 @@ suite('a completion id that is not unique', () => {
     const say = ({ data }: TestSidecar) => postFeedback(data, { completion_id: 'chatcmpl-7', rating: 'up' })
     age(3 * 3600)
     await using second = await startTestSidecar(upstream.url, { QIS_DATA: first.dataDir })
-    const fresh = await ask(second)
+    const fresh = await ask(second, 'Who wrote Hamlet?', bearer('ann'))
     await refused(await say(second), 409, 'ambiguous_id', 'completion_id')
     await until(
       'the answer to be on disk',
