@@ -1,6 +1,7 @@
 /** What is remembered of recent answers, so that feedback may name them by request id or completion id. */
 import type { Intervention } from '../router/outcome.ts'
 import type { Database, Schema, SqlRow, Statement } from '../router/store/database.ts'
+import { Recent } from './recent.ts'
 
 /** All that feedback needs to know of an answer; no text, and no vector. */
 export interface AnswerRecord {
@@ -105,24 +106,23 @@ export function createAnswerIndex(
     }, flushMs).unref()
   }
 
-  /** Request ids of answers that have begun, oldest first, and when. */
-  const begun = new Map<string, number>()
-  const callers = new Map<string, string>()
-  const expected = new Map<string, (record: AnswerRecord) => void>()
-
-  function follow({ requestId, time }: AnswerRecord): void {
-    for (const [id, since] of begun) {
-      if (begun.size <= MAX_KNOWN && since > time - MAX_UNDER_WAY_S) break
-      begun.delete(id)
-    }
-    if (!begun.delete(requestId)) begun.set(requestId, time)
-  }
+  /** When answers began that have not ended, by request id. */
+  const begun = new Recent<number>(MAX_KNOWN)
+  const callers = new Recent<string>(MAX_KNOWN)
+  const expected = new Recent<(record: AnswerRecord) => void>(MAX_KNOWN)
 
   return {
     note(record, caller) {
-      follow(record)
-      if (caller !== undefined) setBounded(callers, record.requestId, caller, MAX_KNOWN)
-      setBounded(pending, record.requestId, record, maxPending)
+      const { requestId } = record
+      if (!begun.delete(requestId)) begun.set(requestId, record.time)
+      if (caller !== undefined) callers.set(requestId, caller)
+      // Deleted first, so that it moves to the end.
+      pending.delete(requestId)
+      pending.set(requestId, record)
+      if (pending.size > maxPending) {
+        const [oldest] = pending.keys()
+        if (oldest !== undefined) pending.delete(oldest)
+      }
       flushSoon()
       const { completionId } = record
       if (completionId === undefined || expected.size === 0) return
@@ -167,10 +167,10 @@ export function createAnswerIndex(
     },
     callerOf: requestId => callers.get(requestId),
     get underWay() {
-      return begun.size > 0
+      return begun.values().some(since => since > clock() / 1000 - MAX_UNDER_WAY_S)
     },
     expect(completionId, ended) {
-      setBounded(expected, completionId, ended, MAX_KNOWN)
+      expected.set(completionId, ended)
     },
     async [Symbol.asyncDispose]() {
       clearTimeout(timer)
@@ -178,14 +178,6 @@ export function createAnswerIndex(
       await flush().catch(onError)
     },
   }
-}
-
-/** Set last, so that the oldest goes when there are too many. */
-function setBounded<V>(map: Map<string, V>, key: string, value: V, max: number): void {
-  map.delete(key)
-  map.set(key, value)
-  const [oldest] = map.keys()
-  if (map.size > max && oldest !== undefined) map.delete(oldest)
 }
 
 function insert(record: AnswerRecord): Statement {

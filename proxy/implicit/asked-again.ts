@@ -1,5 +1,6 @@
 /** Notices a caller that asks the same again: the answer before was none. In memory alone, and bounded. */
 import type { AnswerRecord } from '../answer-index.ts'
+import { Recent } from '../recent.ts'
 
 export interface AskedAgain {
   /**
@@ -25,8 +26,7 @@ const LATEST_MS = 10 * 60_000
 const MAX_TIMES = 3
 
 export function createAskedAgain({ soonestMs = SOONEST_MS, maxAsked = MAX_ASKED } = {}): AskedAgain {
-  /** Last asked last. */
-  const last = new Map<string, Asked>()
+  const last = new Recent<Asked>(maxAsked)
   return {
     asked(record, caller, startedAt, endedAt) {
       const { code, domain, model } = record
@@ -34,10 +34,7 @@ export function createAskedAgain({ soonestMs = SOONEST_MS, maxAsked = MAX_ASKED 
       const before = last.get(question)
       const recent = before && startedAt - before.endedAt <= LATEST_MS ? before : undefined
       const times = (recent?.times ?? 0) + 1
-      last.delete(question)
       last.set(question, { record, endedAt, times })
-      const [oldest] = last.keys()
-      if (last.size > maxAsked && oldest !== undefined) last.delete(oldest)
       if (!recent || times > MAX_TIMES || startedAt - recent.endedAt < soonestMs) return undefined
       return recent.record
     },
