@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
+import { type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -25,7 +26,11 @@ export interface Config {
   dataListen: Address
   adminListen: Address
   adminToken: string | undefined
+  evaluatorToken: string | undefined
+  keepCorrections: boolean
+  implicit: readonly ImplicitRule[]
   dataDir: string
+  receiptLifetimeS: number
   mode: NetworkMode
   profile: ProfileName
   p2pListen: string[]
@@ -34,6 +39,8 @@ export interface Config {
   embedderModel: string | undefined
   /** A shipped space by name, or a folder; undefined for the one named like the embedder's model. */
   space: string | undefined
+  /** File of rules and examples that tell a request's domain. */
+  domainsFile: string | undefined
   adviceDeadlineMs: number
   adviceBodyBytes: number
   maxBodyBytes: number
@@ -106,6 +113,11 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
+function implicit(text: string): readonly ImplicitRule[] {
+  if (text === 'on') return implicitRules
+  return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
+}
+
 const MINUTE_MS = 60_000
 
 const variables = {
@@ -136,11 +148,34 @@ const variables = {
     help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
     parse: text,
   },
+  evaluatorToken: {
+    name: 'QIS_EVALUATOR_TOKEN',
+    help: 'demanded from evaluators; without it, nobody is one',
+    parse: text,
+  },
+  keepCorrections: {
+    name: 'QIS_KEEP_CORRECTIONS',
+    default: 'off',
+    help: 'whether the texts of corrections are kept, in the database here: on or off',
+    parse: value => oneOf('on', 'off')(value) === 'on',
+  },
+  implicit: {
+    name: 'QIS_IMPLICIT',
+    default: 'on',
+    help: `which outcomes are seen without a person: on, off, or some of ${implicitRules.join(', ')}`,
+    parse: implicit,
+  },
   dataDir: {
     name: 'QIS_DATA',
     default: 'qis-data',
     help: 'folder of the database and the keys',
     parse: path => resolve(path),
+  },
+  receiptLifetimeS: {
+    name: 'QIS_RECEIPT_LIFETIME_S',
+    default: '604800',
+    help: 'seconds for which feedback on an answer may come',
+    parse: whole(1, 90 * 24 * 3600),
   },
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
   profile: {
@@ -172,6 +207,11 @@ const variables = {
     name: 'QIS_SPACE',
     help: 'a shipped space by name, or a folder; by default the one named like the model',
     parse: text,
+  },
+  domainsFile: {
+    name: 'QIS_DOMAINS',
+    help: 'YAML or JSON file that tells the domain of requests by API key, path or example phrases; see docs/domains.md',
+    parse: path => resolve(path),
   },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',

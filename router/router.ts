@@ -249,7 +249,7 @@ function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcom
 
 /** A vector as look-ups want it, and what the last one found. */
 interface PreparedQuery {
-  table: Float64Array
+  table: Float32Array
   cells: readonly number[]
   code: string
   known?: { subject: string; insight: Insight }

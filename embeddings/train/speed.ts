@@ -18,10 +18,10 @@ const texts = Array.from({ length: ROUNDS }, (_, i) => {
 const raw = measure('static embed, 200 characters', i => embedText(texts[i] as string))
 const projected = measure('project', i => project(space, raw[i] as Float32Array))
 const tables = measure('dotTable', i => dotTable(space, projected[i] as Float32Array))
-const codes = measure('encode', i => encode(space, tables[i] as Float64Array))
-measure('8 nearest cells', i => nearestCells(space, tables[i] as Float64Array, 8))
+const codes = measure('encode', i => encode(space, tables[i] as Float32Array))
+measure('8 nearest cells', i => nearestCells(space, tables[i] as Float32Array, 8))
 const decoded = measure('decode', i => decode(space, codes[i] as string))
-measure('similarity', i => similarity(tables[0] as Float64Array, decoded[i] as (typeof decoded)[number]))
+measure('similarity', i => similarity(tables[0] as Float32Array, decoded[i] as (typeof decoded)[number]))
 
 /** The best of a few repeats; returns what the last one gave. */
 function measure<T>(label: string, step: (index: number) => T): T[] {

@@ -1,7 +1,7 @@
 /** What is known about a question: a kernel mean over nearby outcomes, around the model's base rate. Pure. */
+import type { Near } from '../code-index.ts'
 import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
-import type { Near } from '../nearest.ts'
 import type { Observer } from '../outcome.ts'
 import type { Tally } from '../tallies.ts'
 import { adjustmentBound, capped, type Voice } from './trust.ts'

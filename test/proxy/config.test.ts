@@ -42,6 +42,11 @@ suite('the configuration', () => {
     ['QIS_UPSTREAM_HEADERS', 'off', 'upstreamHeaders', false],
     ['QIS_FIRST_BYTE_TIMEOUT_MS', '0', 'firstByteTimeoutMs', 0],
     ['QIS_LOG_LEVEL', '', 'logLevel', 'info'],
+    ['QIS_IMPLICIT', 'off', 'implicit', []],
+    ['QIS_IMPLICIT', 'empty, cut', 'implicit', ['empty', 'cut']],
+    ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],
+    ['QIS_RECEIPT_LIFETIME_S', '3600', 'receiptLifetimeS', 3600],
+    ['QIS_EVALUATOR_TOKEN', 'x', 'evaluatorToken', 'x'],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
@@ -60,6 +65,8 @@ suite('the configuration', () => {
     ['QIS_ADVICE_DEADLINE_MS', '1.5', /whole number from 1 to 10000/],
     ['QIS_ADVICE_DEADLINE_MS', '0', /whole number from 1 to 10000/],
     ['QIS_UPSTREAM_HEADERS', 'yes', /one of on, off/],
+    ['QIS_IMPLICIT', 'empty,rude', /one of empty, cut/],
+    ['QIS_RECEIPT_LIFETIME_S', '0', /whole number from 1/],
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
