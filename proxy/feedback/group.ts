@@ -131,14 +131,19 @@ export function openGroup(
     return { feedback_id: feedback.id, status: status === 'joined' ? 'updated' : status }
   }
 
+  /** The router is told all the same: a crash may have come between what it learnt last and what was kept here. */
+  function again(requestId: string, { id }: StoredFeedback): FeedbackResult {
+    if (!stoodBefore.has(requestId)) stoodBefore.set(requestId, stands(requestId))
+    return { feedback_id: id, status: 'duplicate' }
+  }
+
   function say({ saying }: SayJob | GuessJob, place: Place): FeedbackResult | HttpError {
     const held = of(place.requestId).get(place.source)
     const said = merge(held?.said, settle(saying, place.record?.facts, keepTexts))
     if (Object.keys(said.scores ?? {}).length > MAX_SCORES) {
       return new HttpError('invalid_field', `one answer has at most ${MAX_SCORES} named scores`, { field: 'name' })
     }
-    if (held && held.state !== 'expired' && sameAs(held.said, said))
-      return { feedback_id: held.id, status: 'duplicate' }
+    if (held && held.state !== 'expired' && sameAs(held.said, said)) return again(place.requestId, held)
     if (!place.record) return keep(place, held, said, { status: 'pending', state: 'pending' })
     const status = said.rating === null ? 'revoked' : held ? 'updated' : 'accepted'
     return keep(place, held, said, { status, state: 'kept' })
@@ -149,7 +154,7 @@ export function openGroup(
     const held = of(place.requestId).get(place.source) ?? place.held
     if (!held) return new HttpError('unknown_id', 'there is no such feedback', { field: 'id' })
     const said: Said = saying ? settle(saying, place.record?.facts, keepTexts) : { rating: null }
-    if (sameAs(held.said, said)) return { feedback_id: held.id, status: 'duplicate' }
+    if (sameAs(held.said, said)) return again(place.requestId, held)
     return keep(place, held, said, { status: said.rating === null ? 'revoked' : 'updated', state: held.state })
   }
 

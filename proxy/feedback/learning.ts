@@ -1,4 +1,4 @@
-/** Tells the router what stands of an answer, when that is another word than before. */
+/** Tells the router what stands of an answer; what it knows already changes nothing there. */
 import { mayReplace } from '../../router/outcome.ts'
 import type { Report, Router } from '../../router/router.ts'
 import type { Turn } from './group.ts'
@@ -11,10 +11,9 @@ type Verdict = Pick<Report, 'signal' | 'observer' | 'correction'>
 export async function teach(router: Pick<Router, 'learn' | 'withdraw'>, { requestId, old, next }: Turn): Promise<void> {
   const was = old && verdictOf(old)
   const is = next && verdictOf(next)
-  if (JSON.stringify(was) === JSON.stringify(is)) return
   // The router lets nobody outdo a stronger observer, so what that one said has to go first.
   const yields = was && is && !mayReplace(was.observer, is.observer)
-  if (was && (!is || !next?.answer || yields)) await router.withdraw(requestId)
+  if (!is || !next?.answer || yields) await router.withdraw(requestId)
   if (!is || !next?.answer) return
   const { code, domain, model, intervention, strategy, confidence } = next.answer
   await router.learn({
