@@ -85,6 +85,21 @@ suite('a disk that is full', () => {
   })
 })
 
+test('every table is in docs/storage.md, with its bound and its expiry', async () => {
+  await using there = await site()
+  {
+    await using _ = await startSidecar(there.settings)
+  }
+  using database = new DatabaseSync(join(there.data, 'qis.db'), { readOnly: true })
+  const tables = database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all()
+    .map(({ name }) => String(name))
+  const text = await readFile(new URL('../../docs/storage.md', import.meta.url), 'utf8')
+  const rows = [...text.matchAll(/^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$/gm)].map(match => String(match[1]))
+  assert.deepEqual(rows.toSorted(), tables.toSorted())
+})
+
 suite('a database of another version', () => {
   test('is opened when it is older', async () => {
     await using there = await site()
