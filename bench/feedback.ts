@@ -112,6 +112,7 @@ async function rateUntilDeath(sidecar: SidecarProcess, answers: readonly Answer[
   let acked = 0
   let next = Math.floor(Math.random() * answers.length)
   let alive = true
+  const { promise: underWay, resolve: beUnderWay } = Promise.withResolvers<void>()
   const worker = async () => {
     while (alive) {
       // No answer is in two requests at a time: it comes up again long after it was acknowledged.
@@ -130,9 +131,12 @@ async function rateUntilDeath(sidecar: SidecarProcess, answers: readonly Answer[
         answer.possible = [ratings[at]]
       })
       acked += statuses.length
+      beUnderWay()
     }
   }
   const load = Promise.all(Array.from({ length: AT_ONCE }, worker))
+  // One in ten dies at its first feedback, or before.
+  if (Math.random() > 0.1) await Promise.race([load, underWay])
   await Promise.race([load, wait(Math.random() * MAX_LIFE_MS)])
   alive = false
   sidecar.child.kill('SIGKILL')
