@@ -25,8 +25,10 @@ export interface TransformersOptions {
   cacheFolder?: string
   /** How many texts may wait before further ones are refused. Default 256. */
   maxWaiting?: number
-  /** How many texts run at once. Default 16. */
+  /** How many texts are handed to the worker at once, which runs them one by one. Default 8. */
   maxBatch?: number
+  /** How many threads one run may use. Default 1: the cores belong to the language model beside us. */
+  threads?: number
   /** Longer texts are cut in the middle, UTF-16 code units. Default 2,000, about the 512 tokens most models read. */
   maxUnits?: number
   /** Gives up loading. */
@@ -59,7 +61,7 @@ export async function createTransformersEmbedder(options: TransformersOptions): 
     pooling: options.pooling ?? 'mean',
     revision: options.revision ?? 'main',
     cacheFolder: options.cacheFolder,
-    maxBatch: options.maxBatch ?? 16,
+    threads: options.threads ?? 1,
   }
   const worker = new Worker(new URL(`./transformers-worker${extname(import.meta.url)}`, import.meta.url), {
     workerData,
@@ -99,7 +101,7 @@ class TransformersEmbedder implements Embedder {
     this.dimensions = dimensions
     this.space = options.space ?? basename(options.model).toLowerCase()
     this.#maxWaiting = options.maxWaiting ?? 256
-    this.#maxBatch = options.maxBatch ?? 16
+    this.#maxBatch = options.maxBatch ?? 8
     this.#maxUnits = options.maxUnits ?? 2_000
     worker.on('message', (output: WorkerOutput) => this.#finish(output))
     worker.on('error', cause => this.#fail('the embedding worker crashed', cause))

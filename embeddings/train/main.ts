@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import type { SpaceManifest } from '../../router/space.ts'
+import { createCachedEmbedder } from '../cached.ts'
 import type { Embedder } from '../embedder.ts'
+import { createMiniLmEmbedder, MINILM } from '../minilm.ts'
 import { createStaticEmbedder } from '../static.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
 import { trainTables } from './codebook.ts'
@@ -17,6 +19,7 @@ const COUNTED_TEXTS = 200_000
 const BATCH = 64
 
 const ROOT = join(import.meta.dirname, '../..')
+const POTION = join(ROOT, '../shared/models/potion-base-2M-int8')
 
 interface Recipe {
   description: SpaceManifest['embedder']
@@ -27,7 +30,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     corpus: { type: 'string', default: join(ROOT, '../shared/data/text/corpus') },
-    model: { type: 'string', default: join(ROOT, '../shared/models/potion-base-2M-int8') },
+    model: { type: 'string' },
     out: { type: 'string', default: join(ROOT, 'embeddings/spaces') },
     seed: { type: 'string', default: '1' },
   },
@@ -40,7 +43,11 @@ const recipes: Record<string, Recipe> = {
   },
   'potion-base-2m': {
     description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
-    create: () => createTransformersEmbedder({ model: values.model, space: 'potion-base-2m' }),
+    create: () => createTransformersEmbedder({ model: values.model ?? POTION, space: 'potion-base-2m' }),
+  },
+  [MINILM.space]: {
+    description: { id: MINILM.id, revision: 'int8', dimensions: MINILM.dimensions, pooling: 'mean' },
+    create: () => createMiniLmEmbedder({ model: values.model }),
   },
 }
 
@@ -50,7 +57,9 @@ if (recipe === undefined) throw new Error(`name one of the spaces: ${Object.keys
 
 const random = seededRandom(Number(values.seed))
 const files = await readCorpus(values.corpus, random)
-await using embedder = await recipe.create()
+await using plain = await recipe.create()
+/** Most texts of the first sample are in the second again. */
+const embedder = plain.inline ? plain : createCachedEmbedder(plain, { entries: COUNTED_TEXTS })
 
 const sample = await embedAll(balancedSample(files, TRAINING_TEXTS, random))
 const raw = new Float32Array(sample.length * embedder.dimensions)
