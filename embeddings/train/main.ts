@@ -17,6 +17,17 @@ const DIMENSIONS = 64
 const TRAINING_TEXTS = 60_000
 const COUNTED_TEXTS = 200_000
 const BATCH = 64
+/** By these a node knows that its model file is the one a space was made for; different in subject, form and length. */
+const GOLDEN_TEXTS = [
+  'How much ibuprofen may an adult take per day?',
+  'Write a function that reverses a linked list in place.',
+  'Which planets of the solar system have rings?',
+  'I was charged twice for the same order, can you refund one of them?',
+  'SELECT name, COUNT(*) FROM users GROUP BY name HAVING COUNT(*) > 1;',
+  'A train leaves at 9:40 and arrives at 13:05. How long does the journey take, and how fast is it over 287 km?',
+  'Summarise the following contract in three sentences for somebody who is not a lawyer.',
+  'hello',
+]
 
 const ROOT = join(import.meta.dirname, '../..')
 const POTION = join(ROOT, '../shared/models/potion-base-2M-int8')
@@ -74,7 +85,15 @@ for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random)
   space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
   counted++
 }
-await writeSpace(join(values.out, name), space, recipe.description)
+const golden = plain.inline ? [] : await embedder.embed(GOLDEN_TEXTS)
+await writeSpace(
+  join(values.out, name),
+  {
+    ...space,
+    golden: golden.map((vector, i) => ({ text: GOLDEN_TEXTS[i] as string, vector: project(space, vector) })),
+  },
+  recipe.description,
+)
 console.log(`${name}: tables from ${sample.length} texts, counts of ${counted}`)
 
 /** In the order of `texts`; those in which there was nothing to embed are left out. */
