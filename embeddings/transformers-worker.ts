@@ -2,6 +2,7 @@
  * The thread in which transformers.js runs: inference blocks whoever calls it, and the library's `env` is one mutable
  * global for a whole thread.
  */
+import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { env, type FeatureExtractionPipeline, LogLevel, pipeline } from '@huggingface/transformers'
 
@@ -46,11 +47,14 @@ try {
 function load(): Promise<FeatureExtractionPipeline> {
   env.logLevel = LogLevel.ERROR
   env.allowRemoteModels = !input.local
-  if (input.cacheFolder !== undefined) env.cacheDir = input.cacheFolder
+  env.allowLocalModels = input.local
+  // `pipeline` lists a model's files at `main`, whatever `revision` says (huggingface/transformers.js#1751): then nothing
+  // pinned could start from the cache without the hub. So the revision is written into the address and the folder.
+  env.remotePathTemplate = `{model}/resolve/${encodeURIComponent(input.revision)}/`
+  env.cacheDir = join(input.cacheFolder ?? env.cacheDir ?? '.', input.revision)
   return pipeline('feature-extraction', input.model, {
     dtype: input.dtype,
     device: 'cpu',
-    revision: input.revision,
     local_files_only: input.local,
     session_options: { intraOpNumThreads: input.threads, interOpNumThreads: 1 },
   })

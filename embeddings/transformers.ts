@@ -94,7 +94,8 @@ export async function createTransformersEmbedder(options: TransformersOptions): 
     const remedy = local
       ? 'it needs config.json, tokenizer.json and onnx/ with the weights of that dtype'
       : 'check the id and that the hub can be reached, or name a local folder'
-    throw unavailable(`the model ${input.model} (${input.dtype}) cannot be loaded: ${remedy}`, cause)
+    const { message } = cause as Error
+    throw unavailable(`the model ${input.model} (${input.dtype}) cannot be loaded (${message}): ${remedy}`, cause)
   }
 }
 

@@ -1,14 +1,13 @@
 /** The field's figures of merit, in plain arithmetic. */
+import { dot } from '../../router/products.ts'
 
 export function mean(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length
 }
 
-/** Cosine of vectors of length 1. */
+/** Of vectors of length 1. */
 export function cosine(a: Float32Array, b: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number)
-  return sum
+  return dot(a, 0, b, 0, a.length)
 }
 
 /** Area under the ROC curve: the share of (right, wrong) pairs that the scores put in order; ties count one half. */

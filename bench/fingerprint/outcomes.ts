@@ -64,33 +64,31 @@ export function predictProbed(table: OutcomeTable, probes: number): Prediction &
 /** `similarities` of a query to all packets, in their order. */
 function predict({ packets, queries }: OutcomeTable, similarities: (query: Seen) => number[]): Prediction {
   const models = packets[0]?.right.length ?? 0
-  const base = Array.from({ length: models }, (_, m) => mean(packets.map(packet => packet.right[m] as number)))
-  const predicted = queries.map(query => {
-    const weights = similarities(query.seen).map(s => Math.exp((s - 1) / TEMPERATURE))
+  const byModel = Array.from({ length: models }, (_, m) => packets.map(packet => packet.right[m] as number))
+  const base = byModel.map(mean)
+  const predicted = base.map(() => new Float64Array(queries.length))
+  queries.forEach((query, row) => {
+    const weights = Float64Array.from(similarities(query.seen), s => Math.exp((s - 1) / TEMPERATURE))
     const total = weights.reduce((sum, weight) => sum + weight, PRIOR_WEIGHT)
-    return base.map((rate, m) => {
+    byModel.forEach((right, m) => {
+      const rate = base[m] as number
       let sum = 0
-      weights.forEach((weight, i) => {
-        sum += weight * ((packets[i]?.right[m] as number) - rate)
-      })
-      return rate + sum / total
+      for (let i = 0; i < weights.length; i++) sum += (weights[i] as number) * ((right[i] as number) - rate)
+      ;(predicted[m] as Float64Array)[row] = rate + sum / total
     })
   })
-  const of = (m: number) => ({
-    predicted: predicted.map(p => p[m] as number),
-    right: queries.map(query => query.right[m] as number),
-  })
-  return {
-    auc: mean(
-      base.map((_, m) =>
-        auc(
-          of(m).predicted,
-          of(m).right.map(right => right > 0.5),
-        ),
+  const figures = base.map((rate, m) => {
+    const scores = Array.from(predicted[m] as Float64Array)
+    const right = queries.map(query => query.right[m] as number)
+    return {
+      auc: auc(
+        scores,
+        right.map(outcome => outcome > 0.5),
       ),
-    ),
-    skill: mean(base.map((rate, m) => brierSkill(of(m).predicted, of(m).right, rate))),
-  }
+      skill: brierSkill(scores, right, rate),
+    }
+  })
+  return { auc: mean(figures.map(({ auc }) => auc)), skill: mean(figures.map(({ skill }) => skill)) }
 }
 
 /** Shares of the queries that may disclose 2, 3 and 4 digits when at least `k` reference texts must share them. */
