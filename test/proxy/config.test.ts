@@ -40,6 +40,8 @@ suite('the configuration', () => {
     ['QIS_UPSTREAM_HEADERS', 'off', 'upstreamHeaders', false],
     ['QIS_FIRST_BYTE_TIMEOUT_MS', '0', 'firstByteTimeoutMs', 0],
     ['QIS_LOG_LEVEL', '', 'logLevel', 'info'],
+    ['QIS_EMBEDDER', 'minilm', 'embedder', 'minilm'],
+    ['QIS_EMBEDDER_FALLBACK', '', 'embedderFallback', 'none'],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
@@ -58,6 +60,8 @@ suite('the configuration', () => {
     ['QIS_ADVICE_DEADLINE_MS', '0', /whole number from 1 to 10000/],
     ['QIS_UPSTREAM_HEADERS', 'yes', /one of on, off/],
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
+    ['QIS_EMBEDDER', 'word2vec', /one of static, minilm, transformers/],
+    ['QIS_EMBEDDER_FALLBACK', 'potion', /one of none, static/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]
