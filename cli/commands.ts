@@ -10,6 +10,16 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'backup',
+    summary: 'copy the database into a new file, while the sidecar runs',
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  {
+    name: 'export',
+    summary: 'print everything in the database, as JSON lines',
+    load: async () => (await import('./commands/export.ts')).exporting,
+  },
+  {
     name: 'space',
     summary: 'make, look into and check spaces of fingerprints',
     load: async () => (await import('./commands/space.ts')).space,

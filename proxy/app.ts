@@ -4,22 +4,17 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
 import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
-import type { Feedback } from './feedback.ts'
-import { feedbackRoutes } from './feedback-routes.ts'
+import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
 import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
 
-export interface AppComponents extends ExchangeComponents {
-  feedback: Feedback
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
   tunnel: Tunnel
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends ExchangeOptions {
-  /** Demanded from callers of /qis/* who hold no receipt; undefined when only this machine can call. */
-  token: string | undefined
-}
+export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {}
 
 /** Load balancers keep idle connections for 60 to 75 s; the side that a request may be under way to must outlast them. */
 const KEEP_ALIVE_MS = 90_000
@@ -40,7 +35,7 @@ function routed({ url = '/' }: { url?: string | undefined }): string {
 }
 
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
-  const { upstreams, feedback, tunnel, logger } = components
+  const { upstreams, tunnel, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -60,7 +55,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   }
   answerErrorsWith(app)
   app.server.on('upgrade', tunnel.upgrade)
-  void app.register(feedbackRoutes(feedback, { token: options.token }))
+  void app.register(feedbackRoutes(components, options))
   if (upstreams.several) void app.register(modelListRoute(upstreams))
   void app.register(passThrough(components, options))
   return app

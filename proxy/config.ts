@@ -3,6 +3,8 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import type { Durability } from '../router/store/database.ts'
+import { type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -24,7 +26,11 @@ export interface Config {
   dataListen: Address
   adminListen: Address
   adminToken: string | undefined
+  evaluatorToken: string | undefined
+  keepCorrections: boolean
+  implicit: readonly ImplicitRule[]
   dataDir: string
+  receiptLifetimeS: number
   mode: NetworkMode
   profile: ProfileName
   p2pListen: string[]
@@ -45,6 +51,7 @@ export interface Config {
   connectTimeoutMs: number
   firstByteTimeoutMs: number
   idleTimeoutMs: number
+  durability: Durability
   shutdownMs: number
   capture: string | undefined
   logLevel: string
@@ -108,6 +115,11 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
+function implicit(text: string): readonly ImplicitRule[] {
+  if (text === 'on') return implicitRules
+  return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
+}
+
 const MINUTE_MS = 60_000
 
 const variables = {
@@ -138,11 +150,34 @@ const variables = {
     help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
     parse: text,
   },
+  evaluatorToken: {
+    name: 'QIS_EVALUATOR_TOKEN',
+    help: 'demanded from evaluators; without it, nobody is one',
+    parse: text,
+  },
+  keepCorrections: {
+    name: 'QIS_KEEP_CORRECTIONS',
+    default: 'off',
+    help: 'whether the texts of corrections are kept, in the database here: on or off',
+    parse: value => oneOf('on', 'off')(value) === 'on',
+  },
+  implicit: {
+    name: 'QIS_IMPLICIT',
+    default: 'on',
+    help: `which outcomes are seen without a person: on, off, or some of ${implicitRules.join(', ')}`,
+    parse: implicit,
+  },
   dataDir: {
     name: 'QIS_DATA',
     default: 'qis-data',
     help: 'folder of the database and the keys',
     parse: path => resolve(path),
+  },
+  receiptLifetimeS: {
+    name: 'QIS_RECEIPT_LIFETIME_S',
+    default: '604800',
+    help: 'seconds for which feedback on an answer may come',
+    parse: whole(1, 90 * 24 * 3600),
   },
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
   profile: {
@@ -237,6 +272,12 @@ const variables = {
     default: '1800000',
     help: 'between two chunks of an answer; 0 for ever',
     parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  durability: {
+    name: 'QIS_DURABILITY',
+    default: 'normal',
+    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
+    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
   },
   shutdownMs: {
     name: 'QIS_SHUTDOWN_MS',

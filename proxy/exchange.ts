@@ -3,15 +3,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import { modelVariant, UNKNOWN_MODEL } from '../router/model-variant.ts'
+import { UNKNOWN_MODEL } from '../router/model-variant.ts'
 import type { Adviser, Departure } from './advise.ts'
+import type { Afterwards } from './afterwards.ts'
 import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
 import { sendError } from './errors.ts'
 import { headersToClient, headersToUpstream } from './forward-headers.ts'
+import { asksForJson } from './implicit/asks-for-json.ts'
 import { insightHeaders, RECEIPT_HEADER } from './insight-headers.ts'
 import type { Metrics } from './metrics.ts'
 import { operationOf } from './observe/operation.ts'
-import type { Follower, Observation, ResponseObserver } from './observe-response.ts'
+import type { Follower, ResponseObserver } from './observe-response.ts'
 import { readModel } from './query/model.ts'
 import { carriesQuery } from './query-text.ts'
 import type { Receipts } from './receipts.ts'
@@ -25,6 +27,7 @@ export interface ExchangeComponents {
   upstreams: Upstreams
   adviser: Adviser
   answers: AnswerIndex
+  afterwards: Afterwards
   receipts: Receipts
   metrics: Metrics
   observer: ResponseObserver
@@ -56,12 +59,16 @@ export class Exchange implements AnswerSink, Departure {
   readonly #startedAt = performance.now()
   /** For the answer index and the receipt; undefined when there is nothing to be said about the question. */
   #record: AnswerRecord | undefined
+  /** Until its answer has begun. */
+  #question: Buffer | undefined
   #told: Readonly<Record<string, string>> = {}
   #sending: Sending | undefined
   #follower: Follower | undefined
   #comments: NodeJS.Timeout | undefined
   #leaving: AbortController | undefined
   #left = false
+  /** The server broke off in the middle of its answer. */
+  #broken = false
   /** The headers are out, or go with what follows them. */
   #flowing = false
 
@@ -131,6 +138,7 @@ export class Exchange implements AnswerSink, Departure {
     metrics.adviceTaken(advice.result, (performance.now() - this.#startedAt) / 1000)
     if (advice.result === 'opted_out') return
     this.#record = advice.record
+    this.#question = advice.record && body
     this.#told = insightHeaders({ ...advice, debug: advice.hints.debug })
   }
 
@@ -183,6 +191,7 @@ export class Exchange implements AnswerSink, Departure {
     if (this.#left) return
     if (this.#response.headersSent) {
       logger.warn({ err: error }, 'an answer broke off')
+      this.#broken = true
       // Not `end`: the client must see that it was not all.
       this.#response.destroy()
       return
@@ -216,23 +225,17 @@ export class Exchange implements AnswerSink, Departure {
   }
 
   #observe(type: string, encoding: string | undefined, record: AnswerRecord | undefined): void {
-    const { observer, metrics, answers } = this.#components
-    this.#follower = observer.follow({ type, encoding }, seen => {
+    const { observer, metrics, afterwards } = this.#components
+    const wantsJson = () => {
+      const question = this.#question
+      this.#question = undefined
+      return question !== undefined && asksForJson(this.#url, question)
+    }
+    this.#follower = observer.follow({ type, encoding, wantsJson }, seen => {
       const model = record?.model === UNKNOWN_MODEL ? undefined : record?.model
       metrics.answerObserved({ operation: operationOf(this.#url), model, startedAt: this.#startedAt, seen })
-      if (record) answers.note(withObservation(record, seen))
+      if (record) afterwards.ended(record, seen, this.#request, this.#startedAt, this.#broken)
     })
-  }
-}
-
-/** The client's own statement of confidence outranks the logprobs, and its name of the model the server's. */
-function withObservation(record: AnswerRecord, { completionId, model, confidence }: Observation): AnswerRecord {
-  const told = record.confidence ?? confidence
-  return {
-    ...record,
-    ...(completionId !== undefined && { completionId }),
-    ...(told !== undefined && { confidence: told }),
-    ...(record.model === UNKNOWN_MODEL && model !== undefined && { model: modelVariant(model) }),
   }
 }
 

@@ -15,7 +15,7 @@ export interface Metrics extends RouterObserver, ObservationMetrics {
   /** @param domain one of the configured, `general` or `other` */
   domainFound(domain: string, source: DomainSource): void
   clientLeft(): void
-  feedbackTaken(rating: string, status: string): void
+  feedbackTaken(rating: string, status: string, source: string): void
   indexFailed(): void
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
@@ -66,8 +66,8 @@ export function createMetrics(): Metrics {
   })
   const feedback = new Counter({
     name: 'qis_feedback_total',
-    help: 'Feedback taken, by rating and by what became of it',
-    labelNames: ['rating', 'status'],
+    help: 'Feedback taken, by rating, by what became of it, and by who gave it',
+    labelNames: ['rating', 'status', 'source'],
     registers,
   })
   const received = new Counter({
@@ -116,7 +116,7 @@ export function createMetrics(): Metrics {
     },
     domainFound: (domain, source) => domains.inc({ domain, source }),
     clientLeft: () => left.inc(),
-    feedbackTaken: (rating, status) => feedback.inc({ rating, status }),
+    feedbackTaken: (rating, status, source) => feedback.inc({ rating, status, source }),
     indexFailed: () => indexFailures.inc(),
     packetReceived(result, bytes) {
       received.inc({ result })

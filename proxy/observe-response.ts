@@ -21,7 +21,7 @@ export interface ResponseObserver {
    * nor events, so that there is nothing to read.
    */
   follow(
-    headers: { type: string; encoding: string | undefined },
+    headers: { type: string; encoding: string | undefined; wantsJson?: () => boolean },
     done: (seen: Observation) => void,
   ): Follower | undefined
 }
@@ -47,10 +47,10 @@ export function createResponseObserver(
   const backlog = createBacklog(allowance)
 
   return {
-    follow({ type, encoding = 'identity' }, done) {
+    follow({ type, encoding = 'identity', wantsJson }, done) {
       const kind = answerKind(type)
       if (!kind) return undefined
-      const tally = new Tally()
+      const tally = new Tally(wantsJson)
       const reader = createReader(kind, tally, { maxBytes, allowance })
       /** Why it has stopped before the end. */
       let givenUp: ObservationResult | undefined
