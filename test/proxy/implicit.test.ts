@@ -143,6 +143,18 @@ const fine: Omit<Case, 'rule' | 'signal'>[] = [
     ),
   },
   {
+    name: 'two tool calls under one number, each begun with nothing',
+    type: SSE_TYPE,
+    text: events(
+      delta({ tool_calls: [call('', { id: 'c1' })] }),
+      delta({ tool_calls: [call('{"a":1}')] }),
+      delta({ tool_calls: [call('', { id: 'c2' })] }),
+      delta({ tool_calls: [call('{"b":')] }),
+      delta({ tool_calls: [call('2}')] }),
+      delta({}, 'tool_calls'),
+    ),
+  },
+  {
     name: 'a tool call without arguments',
     type: JSON_TYPE,
     text: whole({ content: null, tool_calls: [{ id: 'c1', function: { name: 'f', arguments: '' } }] }, 'tool_calls'),
