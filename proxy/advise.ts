@@ -6,6 +6,7 @@ import { modelVariant } from '../router/model-variant.ts'
 import type { Insight, Router } from '../router/router.ts'
 import type { Logger } from '../router/telemetry.ts'
 import type { AnswerRecord } from './answer-index.ts'
+import type { Domains, FoundDomain } from './domain.ts'
 import { type Hints, readHints } from './insight-headers.ts'
 import { readQuery } from './query-text.ts'
 
@@ -16,6 +17,8 @@ export interface Advice {
   hints: Hints
   result: AdviceResult
   insight: Insight | undefined
+  /** Undefined when there was no question to look up. */
+  domain: FoundDomain | undefined
   /** What feedback will need; undefined when the question has no fingerprint. */
   record: AnswerRecord | undefined
 }
@@ -23,6 +26,7 @@ export interface Advice {
 export interface AdviserComponents {
   embedder: Embedder
   router: Pick<Router, 'lookup'>
+  domains: Pick<Domains, 'of'>
   logger: Logger
   clock?: () => number
 }
@@ -39,7 +43,7 @@ export interface Adviser {
 }
 
 export function createAdviser(
-  { embedder, router, logger, clock = Date.now }: AdviserComponents,
+  { embedder, router, domains, logger, clock = Date.now }: AdviserComponents,
   options: { deadlineMs: number },
 ): Adviser {
   async function embed(text: string, client: Departure): Promise<Float32Array | undefined> {
@@ -56,6 +60,7 @@ export function createAdviser(
         hints,
         result: 'no_text',
         insight: undefined,
+        domain: undefined,
         record: undefined,
       }
       if (hints.optOut) return { ...advice, result: 'opted_out' }
@@ -67,15 +72,18 @@ export function createAdviser(
         if (!vector?.some(component => component !== 0)) return advice
         const model = modelVariant(query.model)
         const prior = hints.selfConfidence
-        const insight = router.lookup({ vector, domain: hints.domain, model, ...(prior !== undefined && { prior }) })
+        const found = domains.of({ said: hints.domain, url, headers }, vector)
+        const domain = found.name
+        const insight = router.lookup({ vector, domain, model, ...(prior !== undefined && { prior }) })
         return {
           ...advice,
           result: insight.grade === 'none' ? 'no_evidence' : 'advised',
           insight,
+          domain: found,
           record: {
             requestId: advice.requestId,
             code: insight.code,
-            domain: hints.domain,
+            domain,
             model,
             intervention: 0,
             time: Math.floor(clock() / 1000),

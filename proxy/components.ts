@@ -1,20 +1,15 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { createCachedEmbedder } from '../embeddings/cached.ts'
-import type { Embedder } from '../embeddings/embedder.ts'
-import { createStaticEmbedder } from '../embeddings/static.ts'
-import { createTransformersEmbedder } from '../embeddings/transformers.ts'
 import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { loadSpace, type Space } from '../router/space.ts'
+import { loadSpace } from '../router/space.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
@@ -23,7 +18,10 @@ import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
+import { checkFit, createEmbedder, spaceFolder } from './chosen-space.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { readDomainRules } from './domain/rules.ts'
+import { createDomains } from './domain.ts'
 import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
@@ -68,7 +66,11 @@ export async function createSidecar(
   const embedder = parts.use(await createEmbedder(config, space))
   checkFit(embedder, space)
   const database = parts.use(
-    await openDatabase({ file: join(config.dataDir, 'qis.db'), schemas: [routerSchema, answerSchema, feedbackSchema] }),
+    await openDatabase({
+      file: join(config.dataDir, 'qis.db'),
+      schemas: [routerSchema, answerSchema, feedbackSchema],
+      durability: config.durability,
+    }),
   )
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
@@ -125,7 +127,13 @@ export async function createSidecar(
   const callers = createCallers()
   const implicit = createImplicit({ feedback, logger: logger.child({ part: 'feedback' }) }, { rules: config.implicit })
   const afterwards = createAfterwards({ answers, callers, implicit })
-  const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
+  const domains = parts.use(
+    await createDomains(
+      { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
+      config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile),
+    ),
+  )
+  const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
@@ -171,36 +179,6 @@ export async function createSidecar(
       tunnel.cut()
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  }
-}
-
-const SPACES = join(import.meta.dirname, '../embeddings/spaces')
-const BUILT_IN_SPACE = 'lexical-1'
-
-function spaceFolder({ space, embedder, embedderModel }: Config): string {
-  const byModel = embedder === 'transformers' && embedderModel ? basename(embedderModel).toLowerCase() : BUILT_IN_SPACE
-  const name = space ?? byModel
-  const folder = [join(SPACES, name), resolve(name)].find(existsSync)
-  if (folder !== undefined) return folder
-  const shipped = readdirSync(SPACES, { withFileTypes: true }).filter(entry => entry.isDirectory())
-  throw new ConfigInvalidError(
-    `there is no space ${name}; QIS_SPACE names a folder, or one of ${shipped.map(({ name }) => name).join(', ')}`,
-  )
-}
-
-async function createEmbedder({ embedder, embedderModel }: Config, space: Space): Promise<Embedder> {
-  return createCachedEmbedder(
-    embedder === 'transformers' && embedderModel !== undefined
-      ? await createTransformersEmbedder({ model: embedderModel, space: space.name })
-      : createStaticEmbedder(),
-  )
-}
-
-function checkFit(embedder: Embedder, space: Space): void {
-  if (embedder.space !== space.name || embedder.dimensions !== space.inputDimensions) {
-    throw new ConfigInvalidError(
-      `QIS_SPACE must be the space that belongs to the embedder: ${space.name} is for vectors of ${space.inputDimensions} dimensions, the embedder makes ${embedder.space} vectors of ${embedder.dimensions}`,
-    )
   }
 }
 

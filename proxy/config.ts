@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import type { Durability } from '../router/store/database.ts'
 import { type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
@@ -39,6 +40,8 @@ export interface Config {
   embedderModel: string | undefined
   /** A shipped space by name, or a folder; undefined for the one named like the embedder's model. */
   space: string | undefined
+  /** File of rules and examples that tell a request's domain. */
+  domainsFile: string | undefined
   adviceDeadlineMs: number
   adviceBodyBytes: number
   maxBodyBytes: number
@@ -47,6 +50,7 @@ export interface Config {
   connectTimeoutMs: number
   firstByteTimeoutMs: number
   idleTimeoutMs: number
+  durability: Durability
   shutdownMs: number
   capture: string | undefined
   logLevel: string
@@ -217,6 +221,11 @@ const variables = {
     help: 'a shipped space by name, or a folder; by default the one named like the model',
     parse: text,
   },
+  domainsFile: {
+    name: 'QIS_DOMAINS',
+    help: 'YAML or JSON file that tells the domain of requests by API key, path or example phrases; see docs/domains.md',
+    parse: path => resolve(path),
+  },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',
     default: '50',
@@ -264,6 +273,12 @@ const variables = {
     default: '1800000',
     help: 'between two chunks of an answer; 0 for ever',
     parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  durability: {
+    name: 'QIS_DURABILITY',
+    default: 'normal',
+    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
+    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
   },
   shutdownMs: {
     name: 'QIS_SHUTDOWN_MS',

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
+import type { DomainSource } from './domain.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 
@@ -11,6 +12,8 @@ export interface Metrics extends RouterObserver, ObservationMetrics {
   adviceTaken(result: AdviceResult, seconds: number): void
   /** `kind`: whether the path carries a question. */
   responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
+  /** @param domain one of the configured, `general` or `other` */
+  domainFound(domain: string, source: DomainSource): void
   clientLeft(): void
   feedbackTaken(rating: string, status: string, source: string): void
   indexFailed(): void
@@ -53,6 +56,12 @@ export function createMetrics(): Metrics {
     name: 'qis_advice_total',
     help: 'Questions by what came of asking for advice',
     labelNames: ['result'],
+    registers,
+  })
+  const domains = new Counter({
+    name: 'qis_domains_total',
+    help: 'Questions by domain and by what told it: client, key, path, examples or default',
+    labelNames: ['domain', 'source'],
     registers,
   })
   const feedback = new Counter({
@@ -105,6 +114,7 @@ export function createMetrics(): Metrics {
       requests.inc({ kind, status: status === 'left' ? status : `${Math.floor(status / 100)}xx` })
       duration.observe({ kind }, seconds)
     },
+    domainFound: (domain, source) => domains.inc({ domain, source }),
     clientLeft: () => left.inc(),
     feedbackTaken: (rating, status, source) => feedback.inc({ rating, status, source }),
     indexFailed: () => indexFailures.inc(),

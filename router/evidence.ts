@@ -41,10 +41,10 @@ const MAX_SHARED = 10_000
 
 /** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
 export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
-  /** Oldest arrival first; a replaced entry moves to the end. */
-  const byId = new Map<string, Evidence>()
-  /** Those of peers, so that no flood of theirs can drown what this site knows first-hand. */
+  /** Oldest arrival first; a replaced entry moves to the end. Apart, so that no flood of peers' drowns our own. */
+  const own = new Map<string, Evidence>()
   const foreign = new Map<string, Evidence>()
+  const holding = (author: string) => (author === SELF ? own : foreign)
   /** One more is there for a moment when the oldest has to make room. */
   const codes = createCodeIndex<Evidence>(maxEntries + 1)
   const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
@@ -60,22 +60,21 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   }
   const remove = (id: string, entry: Evidence) => {
     version++
-    byId.delete(id)
-    foreign.delete(id)
+    holding(entry.author).delete(id)
     codes.remove(entry, entry.cell)
     count(entry, -1)
   }
 
   return {
     get size() {
-      return byId.size
+      return own.size + foreign.size
     },
     get version() {
       return version
     },
     put(said) {
       const id = `${said.author}/${said.answer}`
-      const held = byId.get(id)
+      const held = holding(said.author).get(id)
       if (held && held.revision >= said.revision) return false
       if (held) remove(id, held)
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
@@ -89,13 +88,12 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
         cell: decoded.cell,
         place: 0,
       }
-      byId.set(id, entry)
+      holding(entry.author).set(id, entry)
       version++
-      if (entry.author !== SELF) foreign.set(id, entry)
       codes.add(entry, decoded)
       count(entry, 1)
-      if (byId.size > maxEntries) {
-        const [oldest] = foreign.size > 0 ? foreign : byId
+      if (own.size + foreign.size > maxEntries) {
+        const [oldest] = foreign.size > 0 ? foreign : own
         if (oldest) remove(...oldest)
       }
       return true
@@ -106,7 +104,9 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       return ownOnly ? tallies.of(subject, SELF) : tallies.all(subject)
     },
     sweep(now) {
-      for (const [id, entry] of byId) if (entry.expires <= now) remove(id, entry)
+      for (const held of [own, foreign]) {
+        for (const [id, entry] of held) if (entry.expires <= now) remove(id, entry)
+      }
     },
   }
 }

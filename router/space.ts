@@ -66,16 +66,7 @@ export class SpaceInvalidError extends Error {
  * @throws {SpaceInvalidError} naming the file that is missing, damaged or of the wrong size
  */
 export async function loadSpace(folder: string): Promise<Space> {
-  const file = join(folder, 'manifest.json')
-  const text = (await read(folder, 'manifest.json')).toString('utf8')
-  let manifest: unknown
-  try {
-    manifest = JSON.parse(text)
-  } catch (cause) {
-    throw new SpaceInvalidError(`${file} is not JSON; ${REMEDY}`, { cause })
-  }
-  if (!isManifest(manifest)) throw new SpaceInvalidError(`${file} is not a space's manifest; ${REMEDY}`)
-
+  const manifest = await readManifest(folder)
   const codebook = readFloats(await readPinned(folder, 'codebook.bin', manifest))
   const counts = readCounts(await readPinned(folder, 'counts.bin', manifest))
 
@@ -95,6 +86,20 @@ export async function loadSpace(folder: string): Promise<Space> {
     levels: take(LEVELS * BRANCHES * dimensions),
   }
   return { id: spaceId(manifest), name, ...tables, products: productsOf(tables), counts }
+}
+
+/** @throws {SpaceInvalidError} when the folder has no manifest, or one that makes no sense */
+export async function readManifest(folder: string): Promise<SpaceManifest> {
+  const file = join(folder, 'manifest.json')
+  const text = (await read(folder, 'manifest.json')).toString('utf8')
+  let manifest: unknown
+  try {
+    manifest = JSON.parse(text)
+  } catch (cause) {
+    throw new SpaceInvalidError(`${file} is not JSON; ${REMEDY}`, { cause })
+  }
+  if (!isManifest(manifest)) throw new SpaceInvalidError(`${file} is not a space's manifest; ${REMEDY}`)
+  return manifest
 }
 
 /** 8 hex digits that stand for the manifest, and through its hashes for every byte of the space. */

@@ -1,20 +1,11 @@
 /** Makes the spaces of `embeddings/spaces/` from a folder of texts; see README.md beside this file. */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import type { SpaceManifest } from '../../router/space.ts'
 import type { Embedder } from '../embedder.ts'
 import { createStaticEmbedder } from '../static.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
-import { trainTables } from './codebook.ts'
-import { balancedSample, readCorpus, seededRandom } from './corpus.ts'
-import { writeSpace } from './write-space.ts'
-
-const DIMENSIONS = 64
-/** Enough for the tables to settle; more gains nothing that was seen. */
-const TRAINING_TEXTS = 60_000
-const COUNTED_TEXTS = 200_000
-const BATCH = 64
+import { trainSpace } from './train-space.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -48,33 +39,14 @@ const name = positionals[0] ?? ''
 const recipe = recipes[name]
 if (recipe === undefined) throw new Error(`name one of the spaces: ${Object.keys(recipes).join(', ')}`)
 
-const random = seededRandom(Number(values.seed))
-const files = await readCorpus(values.corpus, random)
 await using embedder = await recipe.create()
-
-const sample = await embedAll(balancedSample(files, TRAINING_TEXTS, random))
-const raw = new Float32Array(sample.length * embedder.dimensions)
-sample.forEach((vector, row) => {
-  raw.set(vector, row * embedder.dimensions)
-})
-const space = trainTables(name, raw, embedder.dimensions, DIMENSIONS, random)
-
-let counted = 0
-for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random))) {
-  const prefix = Number.parseInt(encode(space, dotTable(space, project(space, vector))).slice(0, 4), 16)
-  space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
-  counted++
-}
-await writeSpace(join(values.out, name), space, recipe.description)
-console.log(`${name}: tables from ${sample.length} texts, counts of ${counted}`)
-
-/** In the order of `texts`; those in which there was nothing to embed are left out. */
-async function embedAll(texts: readonly string[]): Promise<Float32Array[]> {
-  const vectors: Float32Array[] = []
-  for (let at = 0; at < texts.length; at += BATCH) {
-    for (const vector of await embedder.embed(texts.slice(at, at + BATCH))) {
-      if (vector.some(component => component !== 0)) vectors.push(vector)
-    }
-  }
-  return vectors
-}
+const { sampled, counted } = await trainSpace(
+  { embedder },
+  {
+    corpus: values.corpus,
+    out: join(values.out, name),
+    description: recipe.description,
+    seed: Number(values.seed),
+  },
+)
+console.log(`${name}: tables from ${sampled} texts, counts of ${counted}`)

@@ -34,6 +34,8 @@ suite('the configuration', () => {
     ['QIS_DATA_LISTEN', '[::1]:9000', 'dataListen', { host: '::1', port: 9000 }],
     ['QIS_ADMIN_LISTEN', 'localhost:0', 'adminListen', { host: 'localhost', port: 0 }],
     ['QIS_DATA', '/var/lib/qis', 'dataDir', '/var/lib/qis'],
+    ['QIS_DURABILITY', 'full', 'durability', 'power'],
+    ['QIS_DURABILITY', '', 'durability', 'process'],
     ['QIS_MODE', 'receive', 'mode', 'receive'],
     ['QIS_PROFILE', 'open', 'profile', 'open'],
     ['QIS_BOOTSTRAP', ' /a , /b,', 'bootstrap', ['/a', '/b']],
@@ -52,6 +54,7 @@ suite('the configuration', () => {
   }
 
   const bad: [string, string, RegExp][] = [
+    ['QIS_DURABILITY', 'maximal', /one of normal, full/],
     ['QIS_UPSTREAM', 'localhost:11434', /origin like/],
     ['QIS_UPSTREAM', 'http://x/api', /origin like/],
     ['QIS_UPSTREAM', 'ftp://x', /origin like/],

@@ -1,0 +1,39 @@
+/** The thread that makes a space, so that the one that talks to the user can still be interrupted. */
+import { parentPort, workerData } from 'node:worker_threads'
+import {
+  type Trained,
+  type TrainingOptions,
+  type TrainingStep,
+  trainSpace,
+} from '../../embeddings/train/train-space.ts'
+import { createEmbedder, type SpaceChoice } from '../../proxy/chosen-space.ts'
+import type { SpaceManifest } from '../../router/space.ts'
+
+export interface TrainInput {
+  choice: SpaceChoice
+  /** Of the vectors; becomes the space's. */
+  name: string
+  /** Undefined where nobody has described the model yet. */
+  description: SpaceManifest['embedder'] | undefined
+  options: Omit<TrainingOptions, 'description'>
+}
+
+export type TrainOutput =
+  | { kind: 'progress'; step: TrainingStep; done: number; total: number }
+  | { kind: 'trained'; trained: Trained }
+
+const { choice, name, description, options } = workerData as TrainInput
+const post = (message: TrainOutput) => parentPort?.postMessage(message)
+
+await using embedder = await createEmbedder(choice, { name })
+const described = description ?? {
+  id: choice.embedderModel ?? name,
+  revision: 'unpinned',
+  dimensions: embedder.dimensions,
+  pooling: 'mean',
+}
+const trained = await trainSpace(
+  { embedder, onProgress: (step, done, total) => post({ kind: 'progress', step, done, total }) },
+  { ...options, description: described },
+)
+post({ kind: 'trained', trained })
