@@ -47,6 +47,8 @@ async function startSite(name: string, folder: string, upstream: string, bootstr
     QIS_CAPTURE: capture,
     // Everything leaves at once and in full detail, as in a lab; a real site keeps the default.
     QIS_PROFILE: 'open',
+    // It asks the same again to show what has changed, and does not mean to complain.
+    QIS_IMPLICIT: 'off',
     QIS_BOOTSTRAP: bootstrap.join(','),
   })
   const client = new OpenAI({ baseURL: `${sidecar.data}/v1`, apiKey: 'none', maxRetries: 0 })
