@@ -7,10 +7,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { seededRandom, shuffle } from '../embeddings/train/corpus.ts'
-import { checkFit, createEmbedder, spaceFolder } from '../proxy/chosen-space.ts'
 import { readConfig } from '../proxy/config.ts'
 import { createExamples } from '../proxy/domain/examples.ts'
-import { loadSpace } from '../router/space.ts'
+import { createEmbedding } from '../proxy/embedding.ts'
 
 const DOMAINS: Record<string, string> = {
   clinical: 'medquad',
@@ -37,12 +36,10 @@ const { values } = parseArgs({
   },
 })
 
-const config = readConfig()
-const space = await loadSpace(spaceFolder(config))
-await using embedder = await createEmbedder(config, space)
-checkFit(embedder, space)
+const logger = { debug() {}, info() {}, warn: console.error }
+const { embedder: made, space } = await createEmbedding(readConfig(), logger)
+await using embedder = made
 const random = seededRandom(Number(values.seed))
-const logger = { debug() {}, info() {}, warn() {} }
 
 const most = Math.max(...EXAMPLES)
 const texts = new Map<string, string[]>()

@@ -47,7 +47,7 @@ async function startSite(name: string, folder: string, upstream: string, bootstr
     QIS_CAPTURE: capture,
     // Everything leaves at once and in full detail, as in a lab; a real site keeps the default.
     QIS_PROFILE: 'open',
-    // It asks the same again to show what has changed, and does not mean to complain.
+    // The same questions are asked twice to compare; nobody shall conclude anything from that.
     QIS_IMPLICIT: 'off',
     QIS_BOOTSTRAP: bootstrap.join(','),
   })

@@ -1,7 +1,7 @@
 /** From a request's bytes to what is known about its question; fails open, whatever breaks. */
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Embedder } from '../embeddings/embedder.ts'
+import { type Embedder, EmbedderError } from '../embeddings/embedder.ts'
 import { modelVariant } from '../router/model-variant.ts'
 import type { Insight, Router } from '../router/router.ts'
 import type { Logger } from '../router/telemetry.ts'
@@ -93,7 +93,9 @@ export function createAdviser(
         }
       } catch (error) {
         const late = error instanceof DOMException && error.name === 'TimeoutError'
-        if (!late && !client.left) logger.warn({ err: error }, 'a request went through without advice')
+        // That the embedder is away is logged once, where it is known when it will be back.
+        const away = error instanceof EmbedderError && error.code === 'ERR_EMBEDDER_UNAVAILABLE'
+        if (!late && !away && !client.left) logger.warn({ err: error }, 'a request went through without advice')
         return { ...advice, result: late ? 'deadline' : 'failed' }
       }
     },

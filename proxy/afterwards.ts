@@ -25,7 +25,7 @@ export function createAfterwards(components: {
     ended(begun, seen, { headers, socket }, startedAt, broken) {
       const record = withObservation(begun, seen, broken)
       const caller = callers.of(headers.authorization, socket.remoteAddress)
-      answers.note(record, caller)
+      answers.ended(record, caller)
       implicit.ended({ record, caller, startedAt, endedAt: seen.endedAt })
     },
   }

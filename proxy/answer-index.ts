@@ -26,11 +26,13 @@ export interface AnswerRecord {
 export type AnswerFact = 'cut' | 'empty' | 'bad_json' | 'bad_tool_call' | 'refused' | 'failed'
 
 export interface AnswerIndex extends AsyncDisposable {
+  /** Remembers an answer that is under way, in memory: until it has ended, its receipt alone outlives this process. */
+  begun(record: AnswerRecord): void
   /**
-   * Remembers an answer that has begun, and, the second time, what its end told; written to disk soon after.
+   * Remembers what is known now that it has ended; written to disk soon after.
    * @param caller who asked, as `callers.ts` spells it; not written down
    */
-  note(record: AnswerRecord, caller?: string): void
+  ended(record: AnswerRecord, caller?: string): void
   byRequestId(requestIds: readonly string[]): Promise<Map<string, AnswerRecord>>
   /** All answers of these ids, newest first: some servers have only a thousand different ids. At most five of each. */
   byCompletionId(completionIds: readonly string[]): Promise<Map<string, AnswerRecord[]>>
@@ -68,7 +70,7 @@ const BATCH = 500
 const MAX_ALIKE = 5
 /** Answers under way, callers of answers, and completion ids waited for: so many of each are known at most. */
 const MAX_KNOWN = 10_000
-/** One whose end has not been told after so long has none: it was not read along with. */
+/** One whose end has not been told after so long has none. */
 const MAX_UNDER_WAY_S = 3600
 
 export function createAnswerIndex(
@@ -76,7 +78,7 @@ export function createAnswerIndex(
   options: AnswerIndexOptions = {},
 ): AnswerIndex {
   const { lifetimeS = 7 * 24 * 3600, maxRows = 1_000_000, maxPending = 10_000, flushMs = 200 } = options
-  /** Not yet on disk; oldest first. */
+  /** Ended and not yet on disk; oldest first. */
   const pending = new Map<string, AnswerRecord>()
   let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> = Promise.resolve()
@@ -84,7 +86,7 @@ export function createAnswerIndex(
   async function flush(): Promise<void> {
     while (pending.size > 0) {
       const batch = [...pending.values()].slice(0, BATCH)
-      await database.write([...batch.map(insert), ...trim()])
+      await database.write([insert(batch), ...trim()])
       // One that was noted again meanwhile is another object, and stays.
       for (const record of batch) if (pending.get(record.requestId) === record) pending.delete(record.requestId)
     }
@@ -106,15 +108,17 @@ export function createAnswerIndex(
     }, flushMs).unref()
   }
 
-  /** When answers began that have not ended, by request id. */
-  const begun = new Recent<number>(MAX_KNOWN)
+  const underWay = new Recent<AnswerRecord>(MAX_KNOWN)
   const callers = new Recent<string>(MAX_KNOWN)
   const expected = new Recent<(record: AnswerRecord) => void>(MAX_KNOWN)
 
   return {
-    note(record, caller) {
+    begun(record) {
+      underWay.set(record.requestId, record)
+    },
+    ended(record, caller) {
       const { requestId } = record
-      if (!begun.delete(requestId)) begun.set(requestId, record.time)
+      underWay.delete(requestId)
       if (caller !== undefined) callers.set(requestId, caller)
       // Deleted first, so that it moves to the end.
       pending.delete(requestId)
@@ -134,7 +138,7 @@ export function createAnswerIndex(
       const found = new Map<string, AnswerRecord>()
       const asked: string[] = []
       for (const id of requestIds) {
-        const waiting = pending.get(id)
+        const waiting = pending.get(id) ?? underWay.get(id)
         if (waiting) found.set(id, waiting)
         else asked.push(id)
       }
@@ -167,7 +171,7 @@ export function createAnswerIndex(
     },
     callerOf: requestId => callers.get(requestId),
     get underWay() {
-      return begun.values().some(since => since > clock() / 1000 - MAX_UNDER_WAY_S)
+      return underWay.values().some(({ time }) => time > clock() / 1000 - MAX_UNDER_WAY_S)
     },
     expect(completionId, ended) {
       expected.set(completionId, ended)
@@ -180,10 +184,12 @@ export function createAnswerIndex(
   }
 }
 
-function insert(record: AnswerRecord): Statement {
+/** As one text, which costs this thread a tenth of what a statement for each does. */
+function insert(records: readonly AnswerRecord[]): Statement {
   return {
-    sql: 'INSERT OR REPLACE INTO answers (request_id, completion_id, record, time) VALUES (?, ?, ?, ?)',
-    params: [record.requestId, record.completionId ?? null, JSON.stringify(record), record.time],
+    sql: `INSERT OR REPLACE INTO answers (request_id, completion_id, record, time)
+      SELECT value ->> 'requestId', value ->> 'completionId', value, value ->> 'time' FROM json_each(?)`,
+    params: [JSON.stringify(records)],
   }
 }
 

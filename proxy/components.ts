@@ -9,7 +9,6 @@ import { loadIdentity } from '../router/identity.ts'
 import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { loadSpace } from '../router/space.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
@@ -18,10 +17,10 @@ import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
-import { checkFit, createEmbedder, spaceFolder } from './chosen-space.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
+import { createEmbedding } from './embedding.ts'
 import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
@@ -62,9 +61,8 @@ export async function createSidecar(
 
   const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
   const receiptKeys = await loadReceiptKeys(join(config.dataDir, 'receipt.key'))
-  const space = await loadSpace(spaceFolder(config))
-  const embedder = parts.use(await createEmbedder(config, space))
-  checkFit(embedder, space)
+  const { embedder, space } = await createEmbedding(config, logger.child({ part: 'embeddings' }))
+  parts.use(embedder)
   const database = parts.use(
     await openDatabase({
       file: join(config.dataDir, 'qis.db'),

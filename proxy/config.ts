@@ -36,9 +36,11 @@ export interface Config {
   profile: ProfileName
   p2pListen: string[]
   bootstrap: string[]
-  embedder: 'static' | 'transformers'
+  embedder: 'static' | 'minilm' | 'transformers'
   embedderModel: string | undefined
-  /** A shipped space by name, or a folder; undefined for the one named like the embedder's model. */
+  /** What runs when the embedder's model cannot be had at start; never another one unasked: it is another space. */
+  embedderFallback: 'none' | 'static'
+  /** A shipped space by name, or a folder; undefined for the one that belongs to the embedder. */
   space: string | undefined
   /** File of rules and examples that tell a request's domain. */
   domainsFile: string | undefined
@@ -212,13 +214,23 @@ const variables = {
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',
-    help: 'static (built in) or transformers',
-    parse: oneOf('static', 'transformers'),
+    help: 'static (built in), minilm (all-MiniLM-L6-v2, int8) or transformers (a model of your own)',
+    parse: oneOf('static', 'minilm', 'transformers'),
   },
-  embedderModel: { name: 'QIS_EMBEDDER_MODEL', help: 'transformers: a local folder or a hub id', parse: text },
+  embedderModel: {
+    name: 'QIS_EMBEDDER_MODEL',
+    help: 'for minilm and transformers: a local folder or a hub id; minilm alone has a default, on the hub, kept in QIS_DATA/models',
+    parse: text,
+  },
+  embedderFallback: {
+    name: 'QIS_EMBEDDER_FALLBACK',
+    default: 'none',
+    help: 'when that model cannot be had at start: none (do not start) or static (start with the built-in embedder, in its space)',
+    parse: oneOf('none', 'static'),
+  },
   space: {
     name: 'QIS_SPACE',
-    help: 'a shipped space by name, or a folder; by default the one named like the model',
+    help: 'a shipped space by name, or a folder; by default the one that belongs to the embedder, or is named like its model',
     parse: text,
   },
   domainsFile: {

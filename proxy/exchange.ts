@@ -163,9 +163,10 @@ export class Exchange implements AnswerSink, Departure {
     // The first token may be a minute away; clients and balancers want to know now that the request was taken. A body
     // that is here already goes with the headers in one packet.
     process.nextTick(() => this.#flowing || response.destroyed || response.flushHeaders())
-    if (record) answers.note(record)
     this.#comment(type, encoding)
+    if (record) answers.begun(record)
     if (status < 400 && this.#request.method === 'POST') this.#observe(type, encoding, record)
+    if (record && !this.#follower) answers.ended(record)
   }
 
   write(bytes: Buffer): boolean {

@@ -2,7 +2,7 @@
 import { createCodeIndex, type Near, type Placed } from './code-index.ts'
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
-import type { Outcome } from './outcome.ts'
+import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { createTallies, type Tally } from './tallies.ts'
 
 /** Author of this site's own outcomes. */
@@ -55,8 +55,9 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const count = (entry: Evidence, direction: 1 | -1) => {
     // What came of a refined prompt says nothing about what the model does by itself.
     if (entry.withdrawn || entry.intervention === 2) return
-    tallies.count(tallyKey(entry.model), entry.author, entry.signal, direction)
-    tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, direction)
+    const weight = direction * OBSERVER_WEIGHT[entry.observer]
+    tallies.count(tallyKey(entry.model), entry.author, entry.signal, weight)
+    tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, weight)
   }
   const remove = (id: string, entry: Evidence) => {
     version++

@@ -1,6 +1,7 @@
 /** Which embedder and space a `qis space` command is about: those of the sidecar's settings, unless options say otherwise. */
-import type { SpaceChoice } from '../../proxy/chosen-space.ts'
+
 import { readConfig } from '../../proxy/config.ts'
+import type { EmbeddingConfig } from '../../proxy/embedding.ts'
 
 export const CHOICE_OPTIONS = {
   embedder: { type: 'string' },
@@ -12,7 +13,7 @@ export const CHOICE_OPTIONS = {
 export function readChoice(
   env: NodeJS.ProcessEnv,
   { embedder, model, space }: { embedder?: string | undefined; model?: string | undefined; space?: string | undefined },
-): SpaceChoice {
+): EmbeddingConfig {
   return readConfig({
     ...env,
     ...(embedder !== undefined && { QIS_EMBEDDER: embedder }),

@@ -2,10 +2,10 @@
 import { parseArgs } from 'node:util'
 import type { Embedder } from '../../embeddings/embedder.ts'
 import { readCorpus, seededRandom } from '../../embeddings/train/corpus.ts'
-import { checkFit, createEmbedder, spaceFolder } from '../../proxy/chosen-space.ts'
+import { createEmbedding } from '../../proxy/embedding.ts'
 import { coarsened } from '../../router/disclosure.ts'
 import { dotTable, encode, nearestCells, project, referenceTexts } from '../../router/fingerprint.ts'
-import { loadSpace, type Space } from '../../router/space.ts'
+import type { Space } from '../../router/space.ts'
 import { type CommandIo, UsageError } from '../command.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { CHOICE_OPTIONS, readChoice } from './choice.ts'
@@ -31,9 +31,9 @@ export async function explain(args: readonly string[], { out, err, env, signal }
   const [text = ''] = positionals
   if (positionals.length !== 1 || text.trim() === '') throw new UsageError('one text is explained at a time; quote it')
   const choice = readChoice(env, values)
-  const space = await loadSpace(spaceFolder(choice))
-  await using embedder = await createEmbedder(choice, space)
-  checkFit(embedder, space)
+  const warn = (_details: unknown, message = '') => void err.write(`${message}\n`)
+  const { embedder: made, space } = await createEmbedding(choice, { debug() {}, info() {}, warn })
+  await using embedder = made
 
   const [raw] = await embedder.embed([text], { signal })
   if (!raw?.some(component => component !== 0)) {

@@ -1,6 +1,6 @@
 /** `qis space inspect`: what a space is made of. */
 import { parseArgs } from 'node:util'
-import { spaceFolder } from '../../proxy/chosen-space.ts'
+import { spaceFolder } from '../../proxy/embedding.ts'
 import type { CommandIo } from '../command.ts'
 import { readChoice } from './choice.ts'
 import { survey, surveyText } from './survey.ts'

@@ -6,11 +6,11 @@ import {
   type TrainingStep,
   trainSpace,
 } from '../../embeddings/train/train-space.ts'
-import { createEmbedder, type SpaceChoice } from '../../proxy/chosen-space.ts'
+import { createEmbedder, type EmbeddingConfig } from '../../proxy/embedding.ts'
 import type { SpaceManifest } from '../../router/space.ts'
 
 export interface TrainInput {
-  choice: SpaceChoice
+  choice: EmbeddingConfig
   /** Of the vectors; becomes the space's. */
   name: string
   /** Undefined where nobody has described the model yet. */
@@ -25,7 +25,7 @@ export type TrainOutput =
 const { choice, name, description, options } = workerData as TrainInput
 const post = (message: TrainOutput) => parentPort?.postMessage(message)
 
-await using embedder = await createEmbedder(choice, { name })
+await using embedder = await createEmbedder(choice, { name }, { debug() {}, info() {}, warn() {} })
 const described = description ?? {
   id: choice.embedderModel ?? name,
   revision: 'unpinned',

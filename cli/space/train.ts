@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import type { Trained } from '../../embeddings/train/train-space.ts'
-import { embedderSpace, type SpaceChoice, spaceFolder } from '../../proxy/chosen-space.ts'
+import { type EmbeddingConfig, embedderSpace, spaceFolder } from '../../proxy/embedding.ts'
 import { readManifest } from '../../router/space.ts'
 import { type CommandIo, UsageError } from '../command.ts'
 import { createProgress } from '../progress.ts'
@@ -56,7 +56,7 @@ export async function train(args: readonly string[], { out, err, env, signal }: 
 }
 
 /** What the space that is shipped for the same vectors says of their embedder. */
-async function knownDescription(choice: SpaceChoice): Promise<TrainInput['description']> {
+async function knownDescription(choice: EmbeddingConfig): Promise<TrainInput['description']> {
   try {
     return (await readManifest(spaceFolder({ ...choice, space: undefined }))).embedder
   } catch (error) {

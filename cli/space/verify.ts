@@ -1,6 +1,6 @@
 /** `qis space verify`: whether the files of spaces are the ones that their manifests pin by hash. */
 import { parseArgs } from 'node:util'
-import { shippedSpaces, spaceFolder } from '../../proxy/chosen-space.ts'
+import { shippedSpaces, spaceFolder } from '../../proxy/embedding.ts'
 import { loadSpace, SpaceInvalidError } from '../../router/space.ts'
 import type { CommandIo } from '../command.ts'
 import { readChoice } from './choice.ts'

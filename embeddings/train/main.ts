@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { SpaceManifest } from '../../router/space.ts'
 import type { Embedder } from '../embedder.ts'
+import { createMiniLmEmbedder, MINILM } from '../minilm.ts'
 import { createStaticEmbedder } from '../static.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
 import { trainSpace } from './train-space.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
+const POTION = join(ROOT, '../shared/models/potion-base-2M-int8')
 
 interface Recipe {
   description: SpaceManifest['embedder']
@@ -18,7 +20,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     corpus: { type: 'string', default: join(ROOT, '../shared/data/text/corpus') },
-    model: { type: 'string', default: join(ROOT, '../shared/models/potion-base-2M-int8') },
+    model: { type: 'string' },
     out: { type: 'string', default: join(ROOT, 'embeddings/spaces') },
     seed: { type: 'string', default: '1' },
   },
@@ -31,7 +33,11 @@ const recipes: Record<string, Recipe> = {
   },
   'potion-base-2m': {
     description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
-    create: () => createTransformersEmbedder({ model: values.model, space: 'potion-base-2m' }),
+    create: () => createTransformersEmbedder({ model: values.model ?? POTION, space: 'potion-base-2m' }),
+  },
+  [MINILM.space]: {
+    description: { id: MINILM.id, revision: 'int8', dimensions: MINILM.dimensions, pooling: 'mean' },
+    create: () => createMiniLmEmbedder({ model: values.model }),
   },
 }
 

@@ -1,6 +1,7 @@
 /** From a folder of texts and an embedder to the folder of a space; for the shipped spaces and for private ones alike. */
 import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import type { SpaceManifest } from '../../router/space.ts'
+import { createCachedEmbedder } from '../cached.ts'
 import type { Embedder } from '../embedder.ts'
 import { trainTables } from './codebook.ts'
 import { balancedSample, readCorpus, seededRandom } from './corpus.ts'
@@ -11,6 +12,17 @@ const DIMENSIONS = 64
 const TRAINING_TEXTS = 60_000
 const COUNTED_TEXTS = 200_000
 const BATCH = 64
+/** By these a node knows that its model file is the one a space was made for; different in subject, form and length. */
+const GOLDEN_TEXTS = [
+  'How much ibuprofen may an adult take per day?',
+  'Write a function that reverses a linked list in place.',
+  'Which planets of the solar system have rings?',
+  'I was charged twice for the same order, can you refund one of them?',
+  'SELECT name, COUNT(*) FROM users GROUP BY name HAVING COUNT(*) > 1;',
+  'A train leaves at 9:40 and arrives at 13:05. How long does the journey take, and how fast is it over 287 km?',
+  'Summarise the following contract in three sentences for somebody who is not a lawyer.',
+  'hello',
+]
 
 export type TrainingStep = 'embedding' | 'codebook' | 'counting'
 
@@ -45,10 +57,12 @@ export class CorpusTooSmallError extends Error {
 
 /** Takes about a minute of the thread it runs in. Throws a CorpusTooSmallError. */
 export async function trainSpace(
-  { embedder, onProgress }: TrainingComponents,
+  { embedder: plain, onProgress }: TrainingComponents,
   { corpus, out, description, seed, leastTexts = 1 }: TrainingOptions,
 ): Promise<Trained> {
   const random = seededRandom(seed)
+  /** Most texts of the first sample are in the second again. */
+  const embedder = plain.inline ? plain : createCachedEmbedder(plain, { entries: COUNTED_TEXTS })
   const files = await readCorpus(corpus, random)
   const distinct = files.reduce((sum, file) => sum + file.length, 0)
   if (distinct < leastTexts) {
@@ -71,7 +85,15 @@ export async function trainSpace(
     const prefix = Number.parseInt(encode(space, dotTable(space, project(space, vector))).slice(0, 4), 16)
     space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
   }
-  await writeSpace(out, space, description)
+  const golden = plain.inline ? [] : await embedder.embed(GOLDEN_TEXTS)
+  await writeSpace(
+    out,
+    {
+      ...space,
+      golden: golden.map((vector, i) => ({ text: GOLDEN_TEXTS[i] as string, vector: project(space, vector) })),
+    },
+    description,
+  )
   return { sampled: sample.length, counted: counted.length }
 
   /** In the order of `texts`; those in which there was nothing to embed are left out. */

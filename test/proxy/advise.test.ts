@@ -96,6 +96,11 @@ suite('advice', () => {
     })
     assert.equal((await lost.advise('hello')).result, 'failed')
     assert.equal(broken.warnings.length + lost.warnings.length, 2)
+    const away = advising(async () => {
+      throw new EmbedderError('ERR_EMBEDDER_UNAVAILABLE', 'another is being started')
+    })
+    assert.equal((await away.advise('hello')).result, 'failed')
+    assert.equal(away.warnings.length, 0, 'a warning a request would bury the one that says why')
   })
 
   test('is not sought where there is nothing to embed, or where it is not wanted', async () => {

@@ -42,6 +42,8 @@ suite('the configuration', () => {
     ['QIS_UPSTREAM_HEADERS', 'off', 'upstreamHeaders', false],
     ['QIS_FIRST_BYTE_TIMEOUT_MS', '0', 'firstByteTimeoutMs', 0],
     ['QIS_LOG_LEVEL', '', 'logLevel', 'info'],
+    ['QIS_EMBEDDER', 'minilm', 'embedder', 'minilm'],
+    ['QIS_EMBEDDER_FALLBACK', '', 'embedderFallback', 'none'],
     ['QIS_IMPLICIT', 'off', 'implicit', []],
     ['QIS_IMPLICIT', 'empty, cut', 'implicit', ['empty', 'cut']],
     ['QIS_FEEDBACK_ORIGINS', 'https://a.example, http://b:81', 'feedbackOrigins', ['https://a.example', 'http://b:81']],
@@ -71,6 +73,8 @@ suite('the configuration', () => {
     ['QIS_FEEDBACK_ORIGINS', 'a.example', /without a path/],
     ['QIS_RECEIPT_LIFETIME_S', '0', /whole number from 1/],
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
+    ['QIS_EMBEDDER', 'word2vec', /one of static, minilm, transformers/],
+    ['QIS_EMBEDDER_FALLBACK', 'potion', /one of none, static/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { cp, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { createStaticEmbedder } from '../../embeddings/static.ts'
+import { createTransformersEmbedder } from '../../embeddings/transformers.ts'
+import { readConfig } from '../../proxy/config.ts'
+import { createEmbedding } from '../../proxy/embedding.ts'
+import { project } from '../../router/fingerprint.ts'
+import { loadSpace, type SpaceManifest } from '../../router/space.ts'
+import { MINILM, missing, POTION, SPACES, withoutMiniLm } from '../embeddings/shared-data.ts'
+import { chat, startTestSidecar } from '../support/sidecar.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+import { startUpstream } from '../support/upstream.ts'
+
+const builtIn = createStaticEmbedder().space
+
+/** What the settings make, and what was logged as a warning. */
+async function embedding(settings: Record<string, string>) {
+  const warnings: string[] = []
+  const quiet = () => undefined
+  const logger = { debug: quiet, info: quiet, warn: (_: unknown, message = '') => void warnings.push(message) }
+  const made = await createEmbedding(readConfig({ QIS_DATA: '/nowhere', ...settings }), logger)
+  return { ...made, warnings, [Symbol.asyncDispose]: () => made.embedder[Symbol.asyncDispose]() }
+}
+
+describe('a model that cannot be had', () => {
+  const settings = { QIS_EMBEDDER: 'minilm', QIS_EMBEDDER_MODEL: '/no/such/folder' }
+
+  test('keeps the node from starting, and the message names the folder and the way out', async () => {
+    await assert.rejects(embedding(settings), {
+      code: 'ERR_EMBEDDER_UNAVAILABLE',
+      message: /there is no model folder \/no\/such\/folder; .*QIS_EMBEDDER_FALLBACK=static/,
+    })
+  })
+
+  test('is replaced by the built-in embedder, in its own space, only when that is asked for, and loudly', async () => {
+    await using fallen = await embedding({ ...settings, QIS_EMBEDDER_FALLBACK: 'static' })
+    assert.deepEqual([fallen.embedder.space, fallen.space.name], [builtIn, builtIn])
+    assert.match(
+      fallen.warnings.join(),
+      /QIS_EMBEDDER=minilm CANNOT BE HAD.*shares nothing with nodes of space minilm-l6-v2/,
+    )
+  })
+})
+
+describe('a model that is not the one its space was made for', { skip: missing(POTION) }, () => {
+  /** A copy of potion's space that says what the embedder must make of two texts: what it does, or each other's. */
+  async function spaceWithGolden(folder: string, swapped: boolean): Promise<string> {
+    await cp(join(SPACES, 'potion-base-2m'), folder, { recursive: true })
+    const space = await loadSpace(folder)
+    const texts = ['How much ibuprofen may an adult take?', 'Write a function that reverses a list']
+    await using embedder = await createTransformersEmbedder({ model: POTION })
+    const vectors = (await embedder.embed(texts)).map(vector =>
+      Buffer.from(Int8Array.from(project(space, vector), component => Math.round(127 * component)).buffer),
+    )
+    if (swapped) vectors.reverse()
+    const file = join(folder, 'manifest.json')
+    const manifest = JSON.parse(await readFile(file, 'utf8')) as SpaceManifest
+    manifest.golden = texts.map((text, i) => ({ text, vector: vectors[i]?.toString('base64') ?? '' }))
+    await writeFile(file, JSON.stringify(manifest))
+    return folder
+  }
+
+  test('is refused when its vectors are not those of the space, with or without a fallback', async () => {
+    await using folder = await tempFolder()
+    const space = await spaceWithGolden(join(folder.path, 'space'), true)
+    const settings = { QIS_EMBEDDER: 'transformers', QIS_EMBEDDER_MODEL: POTION, QIS_SPACE: space }
+    const refused = {
+      code: 'ERR_CONFIG_INVALID',
+      message: /not the one that space potion-base-2m was made for: .* agree to -?0\.\d\d, and 0\.95 is asked/,
+    }
+    await assert.rejects(embedding(settings), refused)
+    await assert.rejects(embedding({ ...settings, QIS_EMBEDDER_FALLBACK: 'static' }), refused)
+  })
+
+  test('and the right one is taken', async () => {
+    await using folder = await tempFolder()
+    const space = await spaceWithGolden(join(folder.path, 'space'), false)
+    await using made = await embedding({
+      QIS_EMBEDDER: 'transformers',
+      QIS_EMBEDDER_MODEL: POTION,
+      QIS_SPACE: space,
+      QIS_EMBEDDER_FALLBACK: 'static',
+    })
+    assert.deepEqual([made.space.golden.length, made.embedder.dimensions, made.warnings], [2, 64, []])
+  })
+
+  test('is refused when its vectors have another length', async () => {
+    await assert.rejects(embedding({ QIS_EMBEDDER: 'minilm', QIS_EMBEDDER_MODEL: POTION }), {
+      code: 'ERR_CONFIG_INVALID',
+      message: /minilm-l6-v2 is for vectors of 384 dimensions, the embedder makes minilm-l6-v2 vectors of 64/,
+    })
+  })
+})
+
+test('QIS_EMBEDDER=minilm needs no more than its model, and knows other words', { skip: withoutMiniLm }, async () => {
+  await using upstream = await startUpstream()
+  await using sidecar = await startTestSidecar(upstream.url, {
+    QIS_EMBEDDER: 'minilm',
+    QIS_EMBEDDER_MODEL: MINILM,
+    QIS_ADVICE_DEADLINE_MS: '2000',
+  })
+  const first = await chat(sidecar.data, 'Where has my parcel got to?', { 'x-qis-debug': '1' })
+  assert.equal(first.status, 200)
+  assert.ok(first.headers.get('x-qis-receipt'))
+})
