@@ -27,6 +27,7 @@ export interface Config {
   adminListen: Address
   adminToken: string | undefined
   evaluatorToken: string | undefined
+  feedbackOrigins: string[]
   keepCorrections: boolean
   implicit: readonly ImplicitRule[]
   dataDir: string
@@ -115,6 +116,12 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
+function pageOrigins(text: string): string[] {
+  const origins = list(text)
+  if (origins.every(one => one === '*' || URL.parse(one)?.origin === one)) return origins
+  throw new Error('origins like https://chat.example, without a path, or *')
+}
+
 function implicit(text: string): readonly ImplicitRule[] {
   if (text === 'on') return implicitRules
   return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
@@ -154,6 +161,12 @@ const variables = {
     name: 'QIS_EVALUATOR_TOKEN',
     help: 'demanded from evaluators; without it, nobody is one',
     parse: text,
+  },
+  feedbackOrigins: {
+    name: 'QIS_FEEDBACK_ORIGINS',
+    default: '',
+    help: 'origins of web pages whose browsers may give feedback, by comma, as https://chat.example; * for all',
+    parse: pageOrigins,
   },
   keepCorrections: {
     name: 'QIS_KEEP_CORRECTIONS',

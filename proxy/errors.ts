@@ -13,6 +13,7 @@ export const errorCodes = {
   contradiction: 422,
   idempotency_conflict: 422,
   evaluator_refused: 403,
+  origin_refused: 403,
   receipt_invalid: 422,
   receipt_expired: 404,
   unknown_id: 404,

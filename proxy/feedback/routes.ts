@@ -8,6 +8,7 @@ import { bearerCheck } from '../token.ts'
 import type { Feedback } from './feedback.ts'
 import type { FeedbackResult, Idempotency, SayJob } from './group.ts'
 import { feedbackItemRoutes, parseJsonBodies } from './item-routes.ts'
+import { originCheck } from './origins.ts'
 import { batchOf, type Reading, readBatchItem, readFeedback } from './reading.ts'
 
 export interface FeedbackRouteComponents {
@@ -21,6 +22,8 @@ export interface FeedbackRouteOptions {
   token: string | undefined
   /** Demanded from evaluators; undefined when there are none. */
   evaluatorToken: string | undefined
+  /** Of web pages whose browsers may give feedback, as `https://chat.example`; `*` for all. */
+  feedbackOrigins: readonly string[]
 }
 
 /** What a caller may, and who it is. */
@@ -129,6 +132,7 @@ export function feedbackRoutes(
   }
 
   return async (app: FastifyInstance): Promise<void> => {
+    app.addHook('onRequest', originCheck(options.feedbackOrigins))
     parseJsonBodies(app)
     for (const url of ['/qis/feedback', '/v1/feedback']) {
       app.post(url, async (request, reply) => {
@@ -138,17 +142,21 @@ export function feedbackRoutes(
           : reply.code(202).send(await takeOne(request))
       })
     }
+    // Else the upstream would be asked whether a page may.
+    app.options('/v1/feedback', notFound)
     feedbackItemRoutes(app, feedback, permit)
     // The rest of the prefix is ours too, so that a typing error is told and not sent to the LLM.
-    app.all('/qis/*', request => {
-      throw new HttpError('not_found', `there is no ${request.method} ${request.url} here`)
-    })
+    app.all('/qis/*', notFound)
   }
 }
 
 function failed({ code, message, field }: HttpError, path: string) {
   const at = field?.startsWith(path) || field === undefined ? field : `${path}.${field}`
   return { status: 'error' as const, error: { code, message, field: at ?? path } }
+}
+
+function notFound({ method, url }: FastifyRequest): never {
+  throw new HttpError('not_found', `there is no ${method} ${url} here`)
 }
 
 function holdsReceipt(body: unknown): boolean {

@@ -25,7 +25,7 @@ const LATEST_MS = 10 * 60_000
 /** Who asks the same so many times is a program that does nothing else. */
 const MAX_TIMES = 3
 
-export function createAskedAgain({ soonestMs = SOONEST_MS, maxAsked = MAX_ASKED } = {}): AskedAgain {
+export function createAskedAgain({ maxAsked = MAX_ASKED } = {}): AskedAgain {
   const last = new Recent<Asked>(maxAsked)
   return {
     asked(record, caller, startedAt, endedAt) {
@@ -35,7 +35,7 @@ export function createAskedAgain({ soonestMs = SOONEST_MS, maxAsked = MAX_ASKED 
       const recent = before && startedAt - before.endedAt <= LATEST_MS ? before : undefined
       const times = (recent?.times ?? 0) + 1
       last.set(question, { record, endedAt, times })
-      if (!recent || times > MAX_TIMES || startedAt - recent.endedAt < soonestMs) return undefined
+      if (!recent || times > MAX_TIMES || startedAt - recent.endedAt < SOONEST_MS) return undefined
       return recent.record
     },
   }

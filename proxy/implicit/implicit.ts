@@ -18,16 +18,15 @@ export interface Implicit {
   ended(answer: EndedAnswer): void
 }
 
-const ASKED_AGAIN_SIGNAL = 0.25
+/** Hardly bad: people ask again for many reasons. */
+const ASKED_AGAIN_SIGNAL = 0.4
 
 export function createImplicit(
   { feedback, logger }: { feedback: Pick<Feedback, 'take'>; logger: Pick<Logger, 'warn'> },
-  { rules, soonestMs }: { rules: readonly ImplicitRule[]; soonestMs?: number },
+  { rules }: { rules: readonly ImplicitRule[] },
 ): Implicit {
   const enabled = new Set(rules)
-  const askedAgain = enabled.has('asked_again')
-    ? createAskedAgain(soonestMs === undefined ? {} : { soonestMs })
-    : undefined
+  const askedAgain = enabled.has('asked_again') ? createAskedAgain() : undefined
 
   function guess(record: AnswerRecord, score: number, rule: ImplicitRule): void {
     feedback.take([{ kind: 'guess', record, saying: { score, tags: [rule] } }]).catch(error => {

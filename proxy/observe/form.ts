@@ -38,15 +38,20 @@ export class ToolArguments {
     for (const tool of Array.isArray(tools) ? tools : [tools]) {
       const call = asRecord(tool)
       const named = asRecord(call?.function) ?? call
-      // An object has been read already, and none at all is none.
-      if (!call || typeof named?.arguments !== 'string' || named.arguments === '') continue
+      const text = named?.arguments
+      // An object has been read already.
+      if (!call || typeof text !== 'string') continue
+      this.#chars += text.length
+      if (this.#chars > MAX_CHARS) return
       const number = call.index ?? call.id ?? call.call_id ?? 0
       const pieces = this.#calls.get(number) ?? new Pieces()
-      if (call.id || named.name)
-        this.#starts.set(number, [...(this.#starts.get(number) ?? []), pieces.all?.length ?? 0])
+      const starts = this.#starts.get(number) ?? [0]
+      const place = pieces.all?.length ?? 0
+      if ((call.id || named?.name) && starts.at(-1) !== place) starts.push(place)
+      this.#starts.set(number, starts)
       this.#calls.set(number, pieces)
-      this.#chars += named.arguments.length
-      if (this.#chars <= MAX_CHARS) pieces.add(named.arguments)
+      // No arguments at all are none that could be wrong.
+      if (text !== '') pieces.add(text)
     }
   }
 
@@ -60,9 +65,9 @@ export class ToolArguments {
   get broken(): boolean {
     if (this.#chars > MAX_CHARS) return false
     return this.#calls.entries().some(([number, { all = [] }]) => {
-      const starts = [...new Set([0, ...(this.#starts.get(number) ?? [])])].sort((a, b) => a - b)
+      const starts = this.#starts.get(number) ?? [0]
       const apart = starts.map((start, at) => all.slice(start, starts[at + 1]).join('')).filter(text => text !== '')
-      return !isJson(all.join('')) && !apart.every(isJson) && !all.every(isJson)
+      return all.length > 0 && !isJson(all.join('')) && !apart.every(isJson) && !all.every(isJson)
     })
   }
 }

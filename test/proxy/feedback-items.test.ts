@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
@@ -114,6 +116,33 @@ suite('who says it', () => {
   })
 })
 
+suite('feedback from a browser', () => {
+  test('comes from the pages that the operator names, with a receipt, and from no others', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_FEEDBACK_ORIGINS: 'https://chat.example' })
+    const { receipt } = await ask(sidecar)
+    const page = (origin: string) => ({ origin, 'content-type': 'text/plain' })
+    const post = (origin: string) => postFeedback(sidecar.data, { receipt, rating: 'up' }, page(origin))
+    for (const origin of ['https://evil.example', 'null', 'https://chat.example.evil', 'http://chat.example']) {
+      await refused(await post(origin), 403, 'origin_refused', null)
+    }
+    assert.equal((await outcomes(sidecar)).length, 0)
+    const response = await post('https://chat.example')
+    assert.equal(response.headers.get('access-control-allow-origin'), 'https://chat.example')
+    await taken(response)
+    await taken(await post(sidecar.data))
+    for (const path of ['/qis/feedback', '/qis/feedback/fb-1', '/v1/feedback']) {
+      const preflight = (origin: string) =>
+        send('OPTIONS', sidecar.data + path, undefined, { origin, 'access-control-request-method': 'POST' })
+      const asked = await preflight('https://chat.example')
+      assert.equal(asked.status, 204)
+      assert.match(asked.headers.get('access-control-allow-headers') ?? '', /x-qis-receipt/)
+      await refused(await preflight('https://evil.example'), 403, 'origin_refused', null)
+    }
+    assert.equal(upstream.requests.length, 1, 'the upstream was asked for the answer alone')
+  })
+})
+
 suite('a completion id that is not unique', () => {
   test('means the answer that the same caller asked for, and is ambiguous when it asked for both', async () => {
     await using upstream = await answering(['chatcmpl-7', 'chatcmpl-7', 'chatcmpl-7'])
@@ -158,6 +187,31 @@ suite('a completion id that is not unique', () => {
 })
 
 suite('texts and lifetimes', () => {
+  test('a new key above the old one seals, and receipts under both are taken', async () => {
+    await using upstream = await answering()
+    await using first = await startTestSidecar(upstream.url)
+    const old = await ask(first)
+    await first.sidecar[Symbol.asyncDispose]()
+    const file = join(first.dataDir, 'receipt.key')
+    const [newKey, oldKey] = [randomBytes(32).toString('base64'), await readFile(file, 'utf8')]
+    const restarted = async (keys: string) => {
+      await writeFile(file, keys)
+      return startTestSidecar(upstream.url, { QIS_DATA: first.dataDir })
+    }
+    const rate = ({ data }: TestSidecar, { receipt }: { receipt: string }) =>
+      postFeedback(data, { receipt, rating: 'up' })
+    const young = await (async () => {
+      await using second = await restarted(`${newKey}\n${oldKey}`)
+      await taken(await rate(second, old))
+      const asked = await ask(second)
+      await taken(await rate(second, asked))
+      return asked
+    })()
+    await using third = await restarted(newKey)
+    await taken(await rate(third, young))
+    await refused(await rate(third, old), 422, 'receipt_invalid', 'receipt')
+  })
+
   test('the text of a correction is kept only where the operator says so', async () => {
     for (const [keep, text] of [
       ['off', undefined],

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import type { AnswerRecord } from '../../proxy/answer-index.ts'
 import { createAskedAgain } from '../../proxy/implicit/asked-again.ts'
 import { asksForJson } from '../../proxy/implicit/asks-for-json.ts'
+import { createImplicit } from '../../proxy/implicit/implicit.ts'
+import { type ImplicitRule, implicitRules } from '../../proxy/implicit/rules.ts'
 import { JSON_TYPE, SSE_TYPE } from '../support/answers.ts'
 import { outcomes, type ShownFeedback, taken } from '../support/asking.ts'
 import { until } from '../support/poll.ts'
@@ -143,6 +146,18 @@ const fine: Omit<Case, 'rule' | 'signal'>[] = [
     ),
   },
   {
+    name: 'two tool calls under one number, each begun with nothing',
+    type: SSE_TYPE,
+    text: events(
+      delta({ tool_calls: [call('', { id: 'c1' })] }),
+      delta({ tool_calls: [call('{"a":1}')] }),
+      delta({ tool_calls: [call('', { id: 'c2' })] }),
+      delta({ tool_calls: [call('{"b":')] }),
+      delta({ tool_calls: [call('2}')] }),
+      delta({}, 'tool_calls'),
+    ),
+  },
+  {
     name: 'a tool call without arguments',
     type: JSON_TYPE,
     text: whole({ content: null, tool_calls: [{ id: 'c1', function: { name: 'f', arguments: '' } }] }, 'tool_calls'),
@@ -151,7 +166,7 @@ const fine: Omit<Case, 'rule' | 'signal'>[] = [
 
 async function answered(
   { type, text, request = {} }: Omit<Case, 'rule' | 'signal'>,
-  settings: Record<string, string> = {},
+  settings: Record<string, string> = { QIS_IMPLICIT: 'on' },
 ) {
   const parts = new AsyncDisposableStack()
   const upstream = parts.use(
@@ -232,7 +247,7 @@ suite('an answer that nobody judges', () => {
         response.destroy()
       },
     })
-    await using sidecar = await startTestSidecar(upstream.url)
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_IMPLICIT: 'on' })
     const leaving = new AbortController()
     const post = (signal?: AbortSignal) =>
       fetch(`${sidecar.data}/v1/chat/completions`, {
@@ -291,6 +306,33 @@ suite('asking again', () => {
     const { asked } = createAskedAgain()
     const told = [0, 1, 2, 3, 4, 5].map(n => asked(next(`qis-${n}`), 'ann', n * 10_000, n * 10_000 + 1_000)?.requestId)
     assert.deepEqual(told, [undefined, 'qis-0', 'qis-1', undefined, undefined, undefined])
+  })
+
+  test('is feedback on the answer before, once, unless its own form has told more already', () => {
+    const jobs: unknown[] = []
+    const feedback = {
+      async take(taken: readonly unknown[]) {
+        jobs.push(...taken)
+        return []
+      },
+    }
+    const asking = (rules: readonly ImplicitRule[]) => createImplicit({ feedback, logger: { warn() {} } }, { rules })
+    const twice = (rules: readonly ImplicitRule[], first: AnswerRecord) => {
+      jobs.length = 0
+      const { ended } = asking(rules)
+      ended({ record: first, caller: 'ann', startedAt: 0, endedAt: 1_000 })
+      ended({ record: next('qis-2'), caller: 'ann', startedAt: 20_000, endedAt: 21_000 })
+      ended({ record: next('qis-3'), caller: undefined, startedAt: 40_000, endedAt: 41_000 })
+      return jobs
+    }
+    const guess = { kind: 'guess', record, saying: { score: 0.4, tags: ['asked_again'] } }
+    assert.deepEqual(twice(implicitRules, record), [guess])
+    assert.deepEqual(twice(['empty'], record), [])
+    const empty = { ...record, facts: ['empty' as const] }
+    assert.deepEqual(twice(implicitRules, empty), [
+      { kind: 'guess', record: empty, saying: { score: 0, tags: ['empty'] } },
+    ])
+    assert.partialDeepStrictEqual(twice(['asked_again'], empty), [{ saying: { tags: ['asked_again'] } }])
   })
 
   test('is remembered of so many at most', () => {
