@@ -31,10 +31,16 @@ export interface OutcomeTable {
 }
 
 /** Questions are dealt out by the seed: some are packets, others are asked. */
-export function splitOutcomes(space: Space, { right }: Outcomes, seen: readonly Seen[], seed: number): OutcomeTable {
+export function splitOutcomes(
+  space: Space,
+  { right }: Outcomes,
+  seen: readonly Seen[],
+  seed: number,
+  { packets = PACKETS, queries = QUERIES } = {},
+): OutcomeTable {
   const items = seen.map((seen, i) => ({ seen, right: right[i] ?? [] }))
   shuffle(items, seededRandom(seed))
-  return { space, packets: items.slice(0, PACKETS), queries: items.slice(PACKETS, PACKETS + QUERIES) }
+  return { space, packets: items.slice(0, packets), queries: items.slice(packets, packets + queries) }
 }
 
 export function predictAll(table: OutcomeTable, view: View): Prediction {
