@@ -115,11 +115,11 @@ test('QIS_EMBEDDER=minilm needs no more than its model, and advises on other wor
     QIS_EMBEDDER_MODEL: MINILM,
     QIS_ADVICE_DEADLINE_MS: '2000',
   })
-  const first = await chat(sidecar.data, 'What should I pay in income tax?')
+  const first = await chat(sidecar.data, 'How do I reset my password?')
   const receipt = first.headers.get('x-qis-receipt')
   assert.equal((await postFeedback(sidecar.data, { receipt, rating: 'down' })).status, 202)
   const confidence = async (question: string) =>
     Number((await chat(sidecar.data, question)).headers.get('x-qis-confidence') ?? Number.NaN)
-  assert.ok((await confidence('How much income tax must I pay?')) < 0.5)
+  assert.ok((await confidence('I forgot my password, how do I set a new one?')) < 0.5)
   assert.ok(!((await confidence('Who was the first man on the moon?')) < 0.45), 'another question')
 })
