@@ -86,7 +86,8 @@ export interface Router {
   withdraw(requestId: string): Promise<boolean>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
-  status(): NetworkStatus & { evidence: number; networkUp: boolean }
+  /** `space`: name and id of the one this node's fingerprints live in. */
+  status(): NetworkStatus & { space: { name: string; id: string }; evidence: number; networkUp: boolean }
   stop(): Promise<void>
 }
 
@@ -231,7 +232,12 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }))
     },
 
-    status: () => ({ ...network.status(), evidence: evidence.size, networkUp }),
+    status: () => ({
+      ...network.status(),
+      space: { name: space.name, id: space.id },
+      evidence: evidence.size,
+      networkUp,
+    }),
 
     async stop() {
       stopping.abort()

@@ -9,7 +9,7 @@ import { createEmbedding } from '../../proxy/embedding.ts'
 import { project } from '../../router/fingerprint.ts'
 import { loadSpace, type SpaceManifest } from '../../router/space.ts'
 import { MINILM, missing, POTION, SPACES, withoutMiniLm } from '../embeddings/shared-data.ts'
-import { chat, startTestSidecar } from '../support/sidecar.ts'
+import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -42,6 +42,18 @@ describe('a model that cannot be had', () => {
       /QIS_EMBEDDER=minilm CANNOT BE HAD.*shares nothing with nodes of space minilm-l6-v2/,
     )
   })
+})
+
+test('a node that fell back says so in its status, and advises', async () => {
+  await using upstream = await startUpstream()
+  await using sidecar = await startTestSidecar(upstream.url, {
+    QIS_EMBEDDER: 'minilm',
+    QIS_EMBEDDER_MODEL: '/no/such/folder',
+    QIS_EMBEDDER_FALLBACK: 'static',
+  })
+  const { space } = (await (await fetch(`${sidecar.admin}/qis/status`)).json()) as { space: { name: string } }
+  assert.equal(space.name, builtIn)
+  assert.ok((await chat(sidecar.data, 'Which fee is charged?')).headers.get('x-qis-receipt'))
 })
 
 describe('a model that is not the one its space was made for', { skip: missing(POTION) }, () => {
@@ -94,14 +106,20 @@ describe('a model that is not the one its space was made for', { skip: missing(P
   })
 })
 
-test('QIS_EMBEDDER=minilm needs no more than its model, and knows other words', { skip: withoutMiniLm }, async () => {
+test('QIS_EMBEDDER=minilm needs no more than its model, and advises on other words', {
+  skip: withoutMiniLm,
+}, async () => {
   await using upstream = await startUpstream()
   await using sidecar = await startTestSidecar(upstream.url, {
     QIS_EMBEDDER: 'minilm',
     QIS_EMBEDDER_MODEL: MINILM,
     QIS_ADVICE_DEADLINE_MS: '2000',
   })
-  const first = await chat(sidecar.data, 'Where has my parcel got to?', { 'x-qis-debug': '1' })
-  assert.equal(first.status, 200)
-  assert.ok(first.headers.get('x-qis-receipt'))
+  const first = await chat(sidecar.data, 'How do I reset my password?')
+  const receipt = first.headers.get('x-qis-receipt')
+  assert.equal((await postFeedback(sidecar.data, { receipt, rating: 'down' })).status, 202)
+  const confidence = async (question: string) =>
+    Number((await chat(sidecar.data, question)).headers.get('x-qis-confidence') ?? Number.NaN)
+  assert.ok((await confidence('I forgot my password, how do I set a new one?')) < 0.5)
+  assert.ok(!((await confidence('Who was the first man on the moon?')) < 0.45), 'another question')
 })
