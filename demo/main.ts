@@ -44,6 +44,8 @@ async function startSite(name: string, folder: string, upstream: string, bootstr
   const sidecar = await startSidecar({
     QIS_UPSTREAM: upstream,
     QIS_DATA: dataDir,
+    // The search for leaks must find its words where they belong.
+    QIS_KEEP_CORRECTIONS: 'on',
     QIS_CAPTURE: capture,
     // Everything leaves at once and in full detail, as in a lab; a real site keeps the default.
     QIS_PROFILE: 'open',
