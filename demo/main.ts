@@ -51,8 +51,6 @@ async function startSite(name: string, folder: string, upstream: string, bootstr
     QIS_PROFILE: 'open',
     // The same questions are asked twice to compare; nobody shall conclude anything from that.
     QIS_IMPLICIT: 'off',
-    // So that the search for its words has something to find where they may stand.
-    QIS_KEEP_CORRECTIONS: 'on',
     QIS_BOOTSTRAP: bootstrap.join(','),
   })
   const client = new OpenAI({ baseURL: `${sidecar.data}/v1`, apiKey: 'none', maxRetries: 0 })
