@@ -49,14 +49,17 @@ function start(folder: string): Promise<SidecarProcess> {
     QIS_UPSTREAM: upstream.url,
     QIS_DATA: folder,
     QIS_DURABILITY: values.durability,
-    QIS_LOG_LEVEL: 'info',
+    // What the sidecar makes of answers by itself was never acknowledged to anybody.
+    QIS_IMPLICIT: 'off',
   })
 }
 
 async function askFor(client: FeedbackClient, count: number): Promise<Answer[]> {
   const answers: Answer[] = []
   while (answers.length < count) {
-    answers.push(...(await client.ask(Math.min(2_000, count - answers.length), question)))
+    const asked = answers.length
+    const some = Math.min(2_000, count - asked)
+    answers.push(...(await client.ask(some, (seed, chars) => question(asked + seed, chars))))
     upstream.forget()
   }
   return answers

@@ -29,6 +29,7 @@ import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
+import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
 import { createUpstreams, type UpstreamEntry } from './upstream/upstreams.ts'
@@ -108,6 +109,8 @@ export async function createSidecar(
       { lifetimeS: config.receiptLifetimeS },
     ),
   )
+  const telemetry = await startTelemetry(config, logger)
+  if (telemetry) parts.use(telemetry)
   const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
   const feedback = parts.use(
     createFeedback(
@@ -118,6 +121,7 @@ export async function createSidecar(
         store: createFeedbackStore(database),
         logger: logger.child({ part: 'feedback' }),
         onTaken: metrics.feedbackTaken,
+        telemetry,
       },
       { keepCorrections: config.keepCorrections },
     ),
@@ -207,5 +211,15 @@ function readTls({ upstreamCa, upstreamCert, upstreamKey }: Config): TlsOptions 
   } catch (cause) {
     const { path, code } = cause as NodeJS.ErrnoException
     throw new ConfigInvalidError(`${path} cannot be read (${code}); see QIS_UPSTREAM_CA, _CERT and _KEY`, { cause })
+  }
+}
+
+async function startTelemetry({ otlpEndpoint }: Config, logger: FastifyBaseLogger): Promise<Telemetry | undefined> {
+  if (otlpEndpoint === undefined) return undefined
+  try {
+    return await createTelemetry({ endpoint: otlpEndpoint })
+  } catch (error) {
+    logger.warn({ err: error }, 'OTEL_EXPORTER_OTLP_ENDPOINT is set, but the @opentelemetry packages are not installed')
+    return undefined
   }
 }

@@ -55,6 +55,8 @@ export interface Config {
   durability: Durability
   shutdownMs: number
   capture: string | undefined
+  /** Of an OpenTelemetry collector. */
+  otlpEndpoint: string | undefined
   logLevel: string
 }
 
@@ -104,6 +106,12 @@ function origin(text: string): string {
     throw new Error('an origin like http://127.0.0.1:11434')
   }
   return url.origin
+}
+
+function endpoint(text: string): string {
+  const url = URL.parse(text)
+  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('a URL like http://127.0.0.1:4318')
+  return text
 }
 
 function upstreamEntries(text: string): UpstreamEntry[] {
@@ -302,6 +310,11 @@ const variables = {
     name: 'QIS_CAPTURE',
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
     parse: path => resolve(path),
+  },
+  otlpEndpoint: {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
+    parse: endpoint,
   },
   logLevel: {
     name: 'QIS_LOG_LEVEL',

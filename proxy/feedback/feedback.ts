@@ -4,11 +4,12 @@ import type { Logger } from '../../router/telemetry.ts'
 import type { AnswerIndex, AnswerRecord } from '../answer-index.ts'
 import { HttpError } from '../errors.ts'
 import type { Receipts } from '../receipts.ts'
+import type { Evaluation, Telemetry } from '../telemetry.ts'
 import { type FoundAnswer, findAnswers } from './find-answer.ts'
 import { type FeedbackResult, type Job, openGroup, type Place, type SayJob } from './group.ts'
 import { createGroups } from './in-groups.ts'
 import { teach } from './learning.ts'
-import { ratingOf } from './opinion.ts'
+import { ratingOf, signalOf } from './opinion.ts'
 import type { FeedbackFilter, FeedbackStore, StoredFeedback } from './store.ts'
 
 export interface FeedbackComponents {
@@ -18,6 +19,7 @@ export interface FeedbackComponents {
   router: Pick<Router, 'learn' | 'withdraw'>
   logger: Pick<Logger, 'warn'>
   onTaken?(rating: string, status: string, source: string): void
+  telemetry?: Pick<Telemetry, 'evaluated'> | undefined
   clock?: () => number
 }
 
@@ -46,7 +48,7 @@ const SWEEP_MS = 30_000
 const WAITS_FOR = '?'
 
 export function createFeedback(components: FeedbackComponents, options: FeedbackOptions = {}): Feedback {
-  const { answers, receipts, store, router, logger, onTaken, clock = Date.now } = components
+  const { answers, receipts, store, router, logger, onTaken, telemetry, clock = Date.now } = components
   const { keepCorrections = false, pendingS = 3600 } = options
   const now = () => Math.floor(clock() / 1000)
   const groups = createGroups(takeGroup)
@@ -78,6 +80,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       if (result instanceof HttpError) continue
       const kept = put.get(result.feedback_id)
       onTaken?.(kept ? ratingOf(kept.said) : 'none', result.status, kept?.source ?? 'none')
+      if (kept) telemetry?.evaluated(evaluationOf(kept, result.status))
     }
   }
 
@@ -147,4 +150,16 @@ function placeOf({ source }: SayJob, answer: FoundAnswer): Place | HttpError {
   if (answer instanceof HttpError) return answer
   if ('await' in answer) return { requestId: WAITS_FOR + answer.await, source, record: undefined }
   return { requestId: answer.record.requestId, source, record: answer.record }
+}
+
+function evaluationOf({ answer, requestId, source, said }: StoredFeedback, status: string): Evaluation {
+  const waitsFor = requestId.startsWith(WAITS_FOR) ? requestId.slice(WAITS_FOR.length) : undefined
+  return {
+    requestId: answer?.requestId,
+    responseId: answer?.completionId ?? waitsFor,
+    source,
+    rating: ratingOf(said),
+    signal: signalOf(said),
+    status,
+  }
 }
