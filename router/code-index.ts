@@ -49,7 +49,7 @@ const OUT_AT = TABLE_AT + 2 * TABLE_BYTES
 const FOUND_BYTES = 8
 /** Dot products are rounded to so many steps that fourteen of them and their rounding fit 16 bits. */
 const MAX_SUM = 32_760
-const MAX_COMPARED = 16_384
+const MAX_COMPARED = 4_096
 
 export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T> {
   const { memory, scan } = newScanKernel()
