@@ -52,6 +52,8 @@ export const answerSchema: Schema = {
      ) STRICT;
      CREATE INDEX answers_by_completion ON answers (completion_id, time);
      CREATE INDEX answers_by_time ON answers (time);`,
+    // Rows are in order of time as it is, and an index has to be written with every answer.
+    'DROP INDEX answers_by_time',
   ],
 }
 
@@ -92,7 +94,10 @@ export function createAnswerIndex(
     }
   }
   const trim = (): Statement[] => [
-    { sql: 'DELETE FROM answers WHERE time < ?', params: [Math.floor(clock() / 1000) - lifetimeS] },
+    {
+      sql: 'DELETE FROM answers WHERE rowid < (SELECT rowid FROM answers WHERE time >= ? ORDER BY rowid LIMIT 1)',
+      params: [Math.floor(clock() / 1000) - lifetimeS],
+    },
     {
       sql: 'DELETE FROM answers WHERE rowid <= (SELECT max(rowid) FROM answers) - ?',
       params: [maxRows],
