@@ -8,6 +8,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { createCachedEmbedder } from '../embeddings/cached.ts'
 import type { Embedder } from '../embeddings/embedder.ts'
 import { createStaticEmbedder } from '../embeddings/static.ts'
+import { BUILT_IN_SPACE, parseTable } from '../embeddings/table.ts'
 import { createTransformersEmbedder } from '../embeddings/transformers.ts'
 import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
@@ -153,7 +154,6 @@ export async function createSidecar(
 }
 
 const SPACES = join(import.meta.dirname, '../embeddings/spaces')
-const BUILT_IN_SPACE = 'lexical-1'
 
 function spaceFolder({ space, embedder, embedderModel }: Config): string {
   const byModel = embedder === 'transformers' && embedderModel ? basename(embedderModel).toLowerCase() : BUILT_IN_SPACE
@@ -170,7 +170,15 @@ async function createEmbedder({ embedder, embedderModel }: Config, space: Space)
   return createCachedEmbedder(
     embedder === 'transformers' && embedderModel !== undefined
       ? await createTransformersEmbedder({ model: embedderModel, space: space.name })
-      : createStaticEmbedder(),
+      : createBuiltInEmbedder(space),
+  )
+}
+
+/** From the bytes that `loadSpace` has checked, and from no others. */
+function createBuiltInEmbedder({ name, embedderTable }: Space): Embedder {
+  if (embedderTable !== undefined) return createStaticEmbedder({ table: parseTable(embedderTable), space: name })
+  throw new ConfigInvalidError(
+    `QIS_SPACE must be the space that belongs to the embedder: ${name} has no embedder.bin, which the built-in embedder needs`,
   )
 }
 

@@ -1,11 +1,12 @@
 /**
  * A space is all that peers must share for two fingerprints to mean the same; this loads and verifies one.
  *
- * A folder of three files, numbers little-endian:
- * - `manifest.json`  names, sizes, and the SHA-256 of the two others
+ * A folder of three or four files, numbers little-endian:
+ * - `manifest.json`  names, sizes, and the SHA-256 of the others
  * - `codebook.bin`   float16: mean (inputDimensions), projection (dimensions × inputDimensions, row-major; absent when
  *                    the manifest says `"projection": false`), cells (256 × dimensions), levels (14 × 16 × dimensions)
  * - `counts.bin`     uint16 × 65,536: how many distinct reference texts have each 4-digit code prefix
+ * - `embedder.bin`   only where the embedder is the built-in one: its table, which this file checks and does not read
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -36,9 +37,16 @@ export interface Space {
   readonly products: Products
   /** How many distinct reference texts share a code prefix of 2, 3 and 4 hex digits: 256, 4,096 and 65,536 counts. */
   readonly counts: readonly [Uint32Array, Uint32Array, Uint32Array]
+  /** The checked bytes of `embedder.bin`, for whoever makes the vectors; undefined where the space has none. */
+  readonly embedderTable?: Uint8Array
 }
 
-export type BinaryFile = 'codebook.bin' | 'counts.bin'
+export type BinaryFile = 'codebook.bin' | 'counts.bin' | 'embedder.bin'
+
+interface Pin {
+  sha256: string
+  bytes: number
+}
 
 /** What `manifest.json` holds. Any change to it, even to an unknown key, makes another space. */
 export interface SpaceManifest {
@@ -52,7 +60,7 @@ export interface SpaceManifest {
   cells: typeof CELLS
   levels: typeof LEVELS
   branches: typeof BRANCHES
-  files: Record<BinaryFile, { sha256: string; bytes: number }>
+  files: { 'codebook.bin': Pin; 'counts.bin': Pin; 'embedder.bin'?: Pin }
 }
 
 export class SpaceInvalidError extends Error {
@@ -78,6 +86,7 @@ export async function loadSpace(folder: string): Promise<Space> {
 
   const codebook = readFloats(await readPinned(folder, 'codebook.bin', manifest))
   const counts = readCounts(await readPinned(folder, 'counts.bin', manifest))
+  const embedderTable = manifest.files['embedder.bin'] && (await readPinned(folder, 'embedder.bin', manifest))
 
   const inputDimensions = manifest.embedder.dimensions
   const { name, dimensions } = manifest
@@ -94,7 +103,8 @@ export async function loadSpace(folder: string): Promise<Space> {
     cells: take(CELLS * dimensions),
     levels: take(LEVELS * BRANCHES * dimensions),
   }
-  return { id: spaceId(manifest), name, ...tables, products: productsOf(tables), counts }
+  const space: Space = { id: spaceId(manifest), name, ...tables, products: productsOf(tables), counts }
+  return embedderTable ? { ...space, embedderTable } : space
 }
 
 /** 8 hex digits that stand for the manifest, and through its hashes for every byte of the space. */
@@ -116,16 +126,16 @@ async function readPinned(folder: string, name: BinaryFile, manifest: SpaceManif
   const bytes = await read(folder, name)
   const pinned = manifest.files[name]
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  if (bytes.length !== pinned.bytes || sha256 !== pinned.sha256) {
+  if (bytes.length !== pinned?.bytes || sha256 !== pinned.sha256) {
     throw new SpaceInvalidError(`${join(folder, name)} does not match its hash in manifest.json; ${REMEDY}`)
   }
-  if (bytes.length !== expectedBytes(name, manifest)) {
+  if (name !== 'embedder.bin' && bytes.length !== expectedBytes(name, manifest)) {
     throw new SpaceInvalidError(`${join(folder, name)} has not the size that manifest.json implies; ${REMEDY}`)
   }
   return bytes
 }
 
-function expectedBytes(name: BinaryFile, manifest: SpaceManifest): number {
+function expectedBytes(name: 'codebook.bin' | 'counts.bin', manifest: SpaceManifest): number {
   if (name === 'counts.bin') return 2 * COUNTED_PREFIXES
   const { dimensions, projection, embedder } = manifest
   const rows = (projection ? embedder.dimensions : 0) + CELLS + LEVELS * BRANCHES
@@ -166,7 +176,8 @@ function isManifest(value: unknown): value is SpaceManifest {
     value.levels === LEVELS &&
     value.branches === BRANCHES &&
     isPin(files['codebook.bin']) &&
-    isPin(files['counts.bin'])
+    isPin(files['counts.bin']) &&
+    (files['embedder.bin'] === undefined || isPin(files['embedder.bin']))
   )
 }
 

@@ -1,16 +1,18 @@
 /** Makes the spaces of `embeddings/spaces/` from a folder of texts; see README.md beside this file. */
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import type { SpaceManifest } from '../../router/space.ts'
 import type { Embedder } from '../embedder.ts'
+import { SHAPE_DIMENSIONS } from '../shape.ts'
 import { createStaticEmbedder } from '../static.ts'
+import { BUILT_IN_SPACE, parseTable } from '../table.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
 import { trainTables } from './codebook.ts'
 import { balancedSample, readCorpus, seededRandom } from './corpus.ts'
 import { writeSpace } from './write-space.ts'
 
-const DIMENSIONS = 64
 /** Enough for the tables to settle; more gains nothing that was seen. */
 const TRAINING_TEXTS = 60_000
 const COUNTED_TEXTS = 200_000
@@ -20,6 +22,8 @@ const ROOT = join(import.meta.dirname, '../..')
 
 interface Recipe {
   description: SpaceManifest['embedder']
+  /** Of the vectors that are coded. */
+  dimensions: number
   create(): Promise<Embedder>
 }
 
@@ -33,18 +37,24 @@ const { values, positionals } = parseArgs({
   },
 })
 
+/** The built-in embedder's own table lies in the folder already (distil.py, pack.ts) and is pinned with the rest. */
+const name = positionals[0] ?? ''
+const table = name === BUILT_IN_SPACE ? await readFile(join(values.out, name, 'embedder.bin')) : undefined
+const DIMENSIONS = 64 + SHAPE_DIMENSIONS
+
 const recipes: Record<string, Recipe> = {
-  'lexical-1': {
-    description: { id: 'qis/lexical', revision: '1', dimensions: 512, pooling: 'none' },
-    create: async () => createStaticEmbedder(),
+  [BUILT_IN_SPACE]: {
+    description: { id: 'qis/sense', revision: '1', dimensions: DIMENSIONS, pooling: 'sum' },
+    dimensions: DIMENSIONS,
+    create: async () => createStaticEmbedder({ table: parseTable(table ?? new Uint8Array()) }),
   },
   'potion-base-2m': {
     description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
+    dimensions: 64,
     create: () => createTransformersEmbedder({ model: values.model, space: 'potion-base-2m' }),
   },
 }
 
-const name = positionals[0] ?? ''
 const recipe = recipes[name]
 if (recipe === undefined) throw new Error(`name one of the spaces: ${Object.keys(recipes).join(', ')}`)
 
@@ -57,7 +67,7 @@ const raw = new Float32Array(sample.length * embedder.dimensions)
 sample.forEach((vector, row) => {
   raw.set(vector, row * embedder.dimensions)
 })
-const space = trainTables(name, raw, embedder.dimensions, DIMENSIONS, random)
+const space = trainTables(name, raw, embedder.dimensions, recipe.dimensions, random)
 
 let counted = 0
 for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random))) {
@@ -65,7 +75,7 @@ for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random)
   space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
   counted++
 }
-await writeSpace(join(values.out, name), space, recipe.description)
+await writeSpace(join(values.out, name), table ? { ...space, embedderTable: table } : space, recipe.description)
 console.log(`${name}: tables from ${sample.length} texts, counts of ${counted}`)
 
 /** In the order of `texts`; those in which there was nothing to embed are left out. */

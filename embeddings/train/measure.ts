@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { decode, dotTable, encode, nearestCells, project, similarity } from '../../router/fingerprint.ts'
 import { loadSpace, type Space } from '../../router/space.ts'
 import { createStaticEmbedder } from '../static.ts'
+import { BUILT_IN_SPACE } from '../table.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
 import { seededRandom, shuffle } from './corpus.ts'
 
@@ -28,10 +29,12 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const name = positionals[0] ?? 'lexical-1'
+const name = positionals[0] ?? BUILT_IN_SPACE
 const space = await loadSpace(join(values.spaces, name))
 await using embedder =
-  name === 'lexical-1' ? createStaticEmbedder() : await createTransformersEmbedder({ model: values.model, space: name })
+  name === BUILT_IN_SPACE
+    ? createStaticEmbedder()
+    : await createTransformersEmbedder({ model: values.model, space: name })
 
 const outcomes = new Map<string, number[]>()
 for (const line of (await readFile(`${values.outcomes}.outcomes.csv`, 'utf8')).trim().split('\n').slice(1)) {

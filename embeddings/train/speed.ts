@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { decode, dotTable, encode, nearestCells, project, similarity } from '../../router/fingerprint.ts'
 import { loadSpace } from '../../router/space.ts'
 import { embedText } from '../static.ts'
+import { BUILT_IN_SPACE } from '../table.ts'
 
 const ROUNDS = 3_000
 const REPEATS = 5
 
-const space = await loadSpace(join(import.meta.dirname, '../spaces/lexical-1'))
+const space = await loadSpace(join(import.meta.dirname, '../spaces', BUILT_IN_SPACE))
 const words =
   'how may the patient change dose of insulin when glucose falls below 70 mg per decilitre after sport'.split(' ')
 const texts = Array.from({ length: ROUNDS }, (_, i) => {

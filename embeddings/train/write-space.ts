@@ -16,11 +16,16 @@ export async function writeSpace(folder: string, space: Space, embedder: SpaceMa
     cells: CELLS,
     levels: LEVELS,
     branches: BRANCHES,
-    files: { 'codebook.bin': pin(codebook), 'counts.bin': pin(counts) },
+    files: {
+      'codebook.bin': pin(codebook),
+      'counts.bin': pin(counts),
+      ...(space.embedderTable && { 'embedder.bin': pin(space.embedderTable) }),
+    },
   }
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'codebook.bin'), codebook)
   await writeFile(join(folder, 'counts.bin'), counts)
+  if (space.embedderTable) await writeFile(join(folder, 'embedder.bin'), space.embedderTable)
   await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
 }
 
