@@ -10,11 +10,8 @@
  */
 import type { Embedder } from './embedder.ts'
 import { readFeatures } from './features.ts'
-import { measureShape, SHAPE_DIMENSIONS } from './shape.ts'
+import { addShape, SHAPE_DIMENSIONS } from './shape.ts'
 import { BUILT_IN_SPACE, builtInTable, type StaticTable } from './table.ts'
-
-/** Of the shape beside a meaning of length 1; chosen by predicted outcomes, see train/README.md. */
-const SHAPE_WEIGHT = 0.4
 
 export interface StaticEmbedderOptions {
   /** The shipped one when absent. */
@@ -43,24 +40,20 @@ export function createStaticEmbedder({
 export function embedText(text: string, table: StaticTable = builtInTable()): Float32Array {
   const { vocabulary, dimensions, scales, rows } = table
   const { words, features } = readFeatures(text, vocabulary)
-  const vector = new Float32Array(dimensions + SHAPE_DIMENSIONS)
-  if (words.count === 0) return vector
+  const sums = sumsFor(dimensions + SHAPE_DIMENSIONS)
+  if (words.count === 0) return Float32Array.from(sums)
 
-  const sums = sumsFor(vector.length)
   addRow(sums, rows, scales.length - 1, scales[scales.length - 1] as number, dimensions)
   for (let i = 0; i < features.count; i++) {
     const row = features.rows[i] as number
     addRow(sums, rows, row, (scales[row] as number) * (features.weights[i] as number), dimensions)
   }
-  scaleToOne(sums, dimensions)
-  measureShape(words, SHAPE_WEIGHT, sums, dimensions)
-  scaleToOne(sums, vector.length)
-  vector.set(sums)
-  return vector
+  return addShape(words, sums, dimensions)
 }
 
 let scratch = new Float64Array(0)
 
+/** Zeros, reused from text to text. */
 function sumsFor(length: number): Float64Array {
   if (scratch.length === length) scratch.fill(0)
   else scratch = new Float64Array(length)
@@ -77,13 +70,4 @@ function addRow(sums: Float64Array, rows: Int8Array, row: number, factor: number
     sums[i + 2] = (sums[i + 2] as number) + factor * (rows[at + 2] as number)
     sums[i + 3] = (sums[i + 3] as number) + factor * (rows[at + 3] as number)
   }
-}
-
-/** Brings the first `length` components to Euclidean length 1. */
-function scaleToOne(sums: Float64Array, length: number): void {
-  let square = 0
-  for (let i = 0; i < length; i++) square += (sums[i] as number) * (sums[i] as number)
-  if (square === 0) return
-  const factor = 1 / Math.sqrt(square)
-  for (let i = 0; i < length; i++) sums[i] = (sums[i] as number) * factor
 }

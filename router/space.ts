@@ -1,12 +1,13 @@
 /**
  * A space is all that peers must share for two fingerprints to mean the same; this loads and verifies one.
  *
- * A folder of three or four files, numbers little-endian:
+ * A folder of three files or more, numbers little-endian:
  * - `manifest.json`  names, sizes, and the SHA-256 of the others
  * - `codebook.bin`   float16: mean (inputDimensions), projection (dimensions × inputDimensions, row-major; absent when
  *                    the manifest says `"projection": false`), cells (256 × dimensions), levels (14 × 16 × dimensions)
  * - `counts.bin`     uint16 × 65,536: how many distinct reference texts have each 4-digit code prefix
- * - `embedder.bin`   only where the embedder is the built-in one: its table, which this file checks and does not read
+ * - `embedder.bin`   only where the embedder is the built-in one: its table, which is checked here and not read
+ * - `teacher.bin`    only there too: the map that brings its teacher's vectors into this space, checked and not read
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -39,9 +40,12 @@ export interface Space {
   readonly counts: readonly [Uint32Array, Uint32Array, Uint32Array]
   /** The checked bytes of `embedder.bin`, for whoever makes the vectors; undefined where the space has none. */
   readonly embedderTable?: Uint8Array
+  /** The same of `teacher.bin`. */
+  readonly teacherMap?: Uint8Array
 }
 
-export type BinaryFile = 'codebook.bin' | 'counts.bin' | 'embedder.bin'
+export type BinaryFile = 'codebook.bin' | 'counts.bin' | OpaqueFile
+type OpaqueFile = 'embedder.bin' | 'teacher.bin'
 
 interface Pin {
   sha256: string
@@ -60,7 +64,7 @@ export interface SpaceManifest {
   cells: typeof CELLS
   levels: typeof LEVELS
   branches: typeof BRANCHES
-  files: { 'codebook.bin': Pin; 'counts.bin': Pin; 'embedder.bin'?: Pin }
+  files: { 'codebook.bin': Pin; 'counts.bin': Pin } & { [name in OpaqueFile]?: Pin }
 }
 
 export class SpaceInvalidError extends Error {
@@ -86,7 +90,8 @@ export async function loadSpace(folder: string): Promise<Space> {
 
   const codebook = readFloats(await readPinned(folder, 'codebook.bin', manifest))
   const counts = readCounts(await readPinned(folder, 'counts.bin', manifest))
-  const embedderTable = manifest.files['embedder.bin'] && (await readPinned(folder, 'embedder.bin', manifest))
+  const embedderTable = await readOpaque(folder, 'embedder.bin', manifest)
+  const teacherMap = await readOpaque(folder, 'teacher.bin', manifest)
 
   const inputDimensions = manifest.embedder.dimensions
   const { name, dimensions } = manifest
@@ -103,8 +108,15 @@ export async function loadSpace(folder: string): Promise<Space> {
     cells: take(CELLS * dimensions),
     levels: take(LEVELS * BRANCHES * dimensions),
   }
-  const space: Space = { id: spaceId(manifest), name, ...tables, products: productsOf(tables), counts }
-  return embedderTable ? { ...space, embedderTable } : space
+  return {
+    id: spaceId(manifest),
+    name,
+    ...tables,
+    products: productsOf(tables),
+    counts,
+    ...(embedderTable && { embedderTable }),
+    ...(teacherMap && { teacherMap }),
+  }
 }
 
 /** 8 hex digits that stand for the manifest, and through its hashes for every byte of the space. */
@@ -122,6 +134,10 @@ async function read(folder: string, name: string): Promise<Buffer> {
   }
 }
 
+async function readOpaque(folder: string, name: OpaqueFile, manifest: SpaceManifest): Promise<Buffer | undefined> {
+  return manifest.files[name] && readPinned(folder, name, manifest)
+}
+
 async function readPinned(folder: string, name: BinaryFile, manifest: SpaceManifest): Promise<Buffer> {
   const bytes = await read(folder, name)
   const pinned = manifest.files[name]
@@ -129,7 +145,7 @@ async function readPinned(folder: string, name: BinaryFile, manifest: SpaceManif
   if (bytes.length !== pinned?.bytes || sha256 !== pinned.sha256) {
     throw new SpaceInvalidError(`${join(folder, name)} does not match its hash in manifest.json; ${REMEDY}`)
   }
-  if (name !== 'embedder.bin' && bytes.length !== expectedBytes(name, manifest)) {
+  if ((name === 'codebook.bin' || name === 'counts.bin') && bytes.length !== expectedBytes(name, manifest)) {
     throw new SpaceInvalidError(`${join(folder, name)} has not the size that manifest.json implies; ${REMEDY}`)
   }
   return bytes
@@ -177,7 +193,8 @@ function isManifest(value: unknown): value is SpaceManifest {
     value.branches === BRANCHES &&
     isPin(files['codebook.bin']) &&
     isPin(files['counts.bin']) &&
-    (files['embedder.bin'] === undefined || isPin(files['embedder.bin']))
+    (files['embedder.bin'] === undefined || isPin(files['embedder.bin'])) &&
+    (files['teacher.bin'] === undefined || isPin(files['teacher.bin']))
   )
 }
 

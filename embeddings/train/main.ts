@@ -15,6 +15,8 @@ import { writeSpace } from './write-space.ts'
 
 /** Enough for the tables to settle; more gains nothing that was seen. */
 const TRAINING_TEXTS = 60_000
+/** Everyday English beside them: the corpus has questions of a few trades, and codes of anything else were coarser. */
+const EVERYDAY_TEXTS = 30_000
 const COUNTED_TEXTS = 200_000
 const BATCH = 64
 
@@ -31,22 +33,29 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     corpus: { type: 'string', default: join(ROOT, '../shared/data/text/corpus') },
+    everyday: { type: 'string' },
     model: { type: 'string', default: join(ROOT, '../shared/models/potion-base-2M-int8') },
     out: { type: 'string', default: join(ROOT, 'embeddings/spaces') },
     seed: { type: 'string', default: '1' },
   },
 })
 
-/** The built-in embedder's own table lies in the folder already (distil.py, pack.ts) and is pinned with the rest. */
 const name = positionals[0] ?? ''
-const table = name === BUILT_IN_SPACE ? await readFile(join(values.out, name, 'embedder.bin')) : undefined
+/** What the built-in embedder has learnt lies in the folder already (distil.py, pack.ts) and is pinned with the rest. */
+const learnt =
+  name === BUILT_IN_SPACE
+    ? {
+        embedderTable: await readFile(join(values.out, name, 'embedder.bin')),
+        teacherMap: await readFile(join(values.out, name, 'teacher.bin')),
+      }
+    : undefined
 const DIMENSIONS = 64 + SHAPE_DIMENSIONS
 
 const recipes: Record<string, Recipe> = {
   [BUILT_IN_SPACE]: {
     description: { id: 'qis/sense', revision: '1', dimensions: DIMENSIONS, pooling: 'sum' },
     dimensions: DIMENSIONS,
-    create: async () => createStaticEmbedder({ table: parseTable(table ?? new Uint8Array()) }),
+    create: async () => createStaticEmbedder({ table: parseTable(learnt?.embedderTable ?? new Uint8Array()) }),
   },
   'potion-base-2m': {
     description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
@@ -62,7 +71,11 @@ const random = seededRandom(Number(values.seed))
 const files = await readCorpus(values.corpus, random)
 await using embedder = await recipe.create()
 
-const sample = await embedAll(balancedSample(files, TRAINING_TEXTS, random))
+const everyday = values.everyday === undefined ? [] : await readCorpus(values.everyday, random)
+const sample = await embedAll([
+  ...balancedSample(files, TRAINING_TEXTS, random),
+  ...balancedSample(everyday, EVERYDAY_TEXTS, random),
+])
 const raw = new Float32Array(sample.length * embedder.dimensions)
 sample.forEach((vector, row) => {
   raw.set(vector, row * embedder.dimensions)
@@ -75,7 +88,7 @@ for (const vector of await embedAll(balancedSample(files, COUNTED_TEXTS, random)
   space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
   counted++
 }
-await writeSpace(join(values.out, name), table ? { ...space, embedderTable: table } : space, recipe.description)
+await writeSpace(join(values.out, name), { ...space, ...learnt }, recipe.description)
 console.log(`${name}: tables from ${sample.length} texts, counts of ${counted}`)
 
 /** In the order of `texts`; those in which there was nothing to embed are left out. */

@@ -1,9 +1,9 @@
-/** Rounds the distilled table to the bytes that ship: `node embeddings/train/pack.ts <folder of distil.py> <embedder.bin>`. */
-import { readFile, writeFile } from 'node:fs/promises'
+/** Rounds what distil.py learnt to the bytes that ship: `node embeddings/train/pack.ts <its folder> <the space's folder>`. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HEADER_BYTES, MAGIC } from '../table.ts'
 
-const [folder = '', file = ''] = process.argv.slice(2)
+const [folder = '', space = ''] = process.argv.slice(2)
 const { grams, dimensions } = JSON.parse(await readFile(join(folder, 'table.json'), 'utf8')) as {
   grams: number
   dimensions: number
@@ -35,7 +35,18 @@ for (let row = 0; row < count; row++) {
     view.setInt8(rowsAt + i, Math.max(-127, Math.min(127, level)))
   }
 }
-await writeFile(file, new Uint8Array(view.buffer))
+await mkdir(space, { recursive: true })
+await writeFile(join(space, 'embedder.bin'), new Uint8Array(view.buffer))
+
+const mean = await readNumbers(join(folder, 'mean.f32'), (bytes, at) => bytes.getFloat32(at, true))
+const map = await readNumbers(join(folder, 'map.f32'), (bytes, at) => bytes.getFloat32(at, true))
+const teacher = new DataView(new ArrayBuffer(8 + 2 * (mean.length + map.length)))
+teacher.setUint32(0, mean.length, true)
+teacher.setUint32(4, dimensions, true)
+;[...mean, ...map].forEach((value, i) => {
+  teacher.setFloat16(8 + 2 * i, value, true)
+})
+await writeFile(join(space, 'teacher.bin'), new Uint8Array(teacher.buffer))
 
 async function readNumbers(name: string, get: (view: DataView, at: number) => number): Promise<number[]> {
   const bytes = await readFile(name)

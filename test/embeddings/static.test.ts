@@ -79,7 +79,7 @@ describe('the static embedder', () => {
   it('reads over a typo', () => {
     const pairs = [
       ['how do I reset my password', 'how do I reset my pasword'],
-      ['what is the weather in London tomorrow', 'what is the wether in London tomorow'],
+      ['what is the weather in London tomorrow', 'what is the weathr in London tomorow'],
       ['transfer money to my savings account', 'trasnfer money to my savngs acount'],
     ] as const
     const other = 'who painted the Mona Lisa'

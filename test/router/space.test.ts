@@ -51,7 +51,7 @@ describe('a space', () => {
     assert.notEqual((await loadSpace(copy.folder)).id, before)
   })
 
-  for (const file of ['codebook.bin', 'counts.bin', 'embedder.bin'] as const) {
+  for (const file of ['codebook.bin', 'counts.bin', 'embedder.bin', 'teacher.bin'] as const) {
     it(`with one changed bit in ${file} is refused, and the message names the file`, async () => {
       await using copy = await copySpace()
       const bytes = await readFile(join(copy.folder, file))

@@ -24,24 +24,26 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 WORK, POTION, POTION_TOKENIZER, OUT = sys.argv[1:5]
-STEPS = int(sys.argv[5]) if len(sys.argv) > 5 else 4_000
+STEPS = int(sys.argv[5]) if len(sys.argv) > 5 else 2_000
 DIMENSIONS = 64
 TEACHER_DIMENSIONS = 384
 BATCH = 1_024
 WARM_UP_STEPS = 100
-RATE = 2e-3
+RATE = 1.5e-3
 MAP_RATE = 2e-4
 ANGLE_WEIGHT = 1
 PAIRS_WEIGHT = 20
 INTENTS_WEIGHT = 0.1
-HOLD_WEIGHT = 0.3
+HOLD_WEIGHT = 2
 TEMPERATURE = 0.1
 PAIRED_TEXTS = 512
 INTENTS_A_STEP = 48
 TEXTS_AN_INTENT = 6
 MISSPELT = 0.1
+# Of a batch: everyday English, which the corpus has little of.
+EVERYDAY = 0.65
 DROPPED_WORDS = 0.1
-DROPPED_PAIRS = 0.2
+DROPPED_PAIRS = 0.3
 MOST_FEATURES = 64
 START_LENGTH = 0.3
 TEXTS = ["corpus", "self-instruct", "wordnet-examples", "wordnet-glosses", "synthetic"]
@@ -132,6 +134,7 @@ labels = [name + label for name in INTENT_TEXTS for label in load(name + ".label
 names, intents = np.unique(labels, return_inverse=True)
 members = [np.where(intents == intent)[0] for intent in range(len(names))]
 full = np.where(np.diff(texts.at) > 0)[0]
+asked, everyday = np.split(full, [np.searchsorted(full, len(load(TEXTS[0])))])
 
 
 def start():
@@ -216,14 +219,18 @@ def unlike(vectors, wanted):
     return ((vectors @ vectors.T - wanted) ** 2).mean()
 
 
+plain = int(BATCH * EVERYDAY)
 for step in range(STEPS):
     decay = min(1, (step + 1) / WARM_UP_STEPS) * max(0.02, 1 - step / STEPS)
     for group, rate in zip(optimiser.param_groups, (RATE, MAP_RATE)):
         group["lr"] = rate * decay
-    chosen = full[rng.integers(0, len(full), BATCH)]
+    chosen = np.concatenate(
+        [part[rng.integers(0, len(part), count)] for part, count in ((asked, BATCH - plain), (everyday, plain))]
+    )
+    rng.shuffle(chosen)
     typos = int(BATCH * MISSPELT)
-    asked = rng.choice(len(names), INTENTS_A_STEP, replace=False)
-    with_intent = np.concatenate([rng.choice(members[intent], TEXTS_AN_INTENT, replace=False) for intent in asked])
+    some = rng.choice(len(names), INTENTS_A_STEP, replace=False)
+    with_intent = np.concatenate([rng.choice(members[intent], TEXTS_AN_INTENT, replace=False) for intent in some])
     vectors, words = embed(
         *joined([misspelt.take(chosen[:typos]), texts.take(chosen[typos:]), intent_texts.take(with_intent)])
     )
@@ -255,4 +262,5 @@ with open(os.path.join(WORK, "hashes.u32"), "rb") as source, open(os.path.join(O
     copy.write(source.read())
 with open(os.path.join(OUT, "table.json"), "w") as file:
     json.dump({"grams": GRAMS, "dimensions": DIMENSIONS}, file)
-np.savez(os.path.join(OUT, "teacher-map.npz"), mean=mean, map=teacher_map.detach().numpy())
+mean.astype("<f4").tofile(os.path.join(OUT, "mean.f32"))
+teacher_map.detach().numpy().astype("<f4").tofile(os.path.join(OUT, "map.f32"))

@@ -3,7 +3,7 @@
 The folder of data holds `corpus/*.txt` (a text a line), `clinc150/data_full.json`, `banking77/train.csv` and
 `self-instruct/*.jsonl`; only the training halves of CLINC150 and BANKING77 are read. WordNet 3.0's `data.*` files give
 everyday English that the corpus lacks: glosses, usage examples, the examples with one word exchanged, and sentences
-from plain templates.
+from plain templates. They are written to `everyday/*.txt` too, for the codebook.
 """
 import csv
 import json
@@ -204,6 +204,10 @@ lemmas = {lemma for part in PARTS for _, words, _, _ in synsets(part) for lemma 
 sets["synthetic"] = synthetic(examples, common)
 for name, texts in sets.items():
     save(name, texts)
+os.makedirs(os.path.join(WORK, "everyday"), exist_ok=True)
+for name in ("wordnet-examples", "synthetic"):
+    with open(os.path.join(WORK, "everyday", name + ".txt"), "w") as file:
+        file.writelines(text.replace("\n", " ") + "\n" for text in sets[name])
 save("corpus.sources", list(by_source.values()))
 save("clinc-train.labels", [label for _, label in clinc])
 save("banking-train.labels", [label for _, label in banking])
