@@ -44,9 +44,15 @@ async function startSite(name: string, folder: string, upstream: string, bootstr
   const sidecar = await startSidecar({
     QIS_UPSTREAM: upstream,
     QIS_DATA: dataDir,
+    // The search for leaks must find its words where they belong.
+    QIS_KEEP_CORRECTIONS: 'on',
     QIS_CAPTURE: capture,
     // Everything leaves at once and in full detail, as in a lab; a real site keeps the default.
     QIS_PROFILE: 'open',
+    // The same questions are asked twice to compare; nobody shall conclude anything from that.
+    QIS_IMPLICIT: 'off',
+    // So that the search for its words has something to find where they may stand.
+    QIS_KEEP_CORRECTIONS: 'on',
     QIS_BOOTSTRAP: bootstrap.join(','),
   })
   const client = new OpenAI({ baseURL: `${sidecar.data}/v1`, apiKey: 'none', maxRetries: 0 })

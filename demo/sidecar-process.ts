@@ -1,6 +1,7 @@
 /** Starts a sidecar as the process it is in real life, and waits until it says that it is ready. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
@@ -15,14 +16,22 @@ export interface SidecarProcess extends AsyncDisposable {
   readonly log: readonly string[]
 }
 
-const MAIN = join(import.meta.dirname, '../proxy/main.ts')
+const ROOT = join(import.meta.dirname, '..')
 const READY_DEADLINE_MS = 30_000
 const STOP_DEADLINE_MS = 10_000
 
-/** @param settings environment variables; ports are free ones on loopback unless set */
-export async function startSidecar(settings: Record<string, string>): Promise<SidecarProcess> {
+/**
+ * @param settings environment variables; ports are free ones on loopback unless set
+ * @param wrapper a command that runs the one that follows it, such as `['nice']`
+ */
+export async function startSidecar(
+  settings: Record<string, string>,
+  wrapper: readonly string[] = [],
+): Promise<SidecarProcess> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QIS_')))
-  const child = spawn(process.execPath, [MAIN], {
+  const [command = process.execPath, ...args] = [...wrapper, process.execPath, ...startArguments()]
+  const child = spawn(command, args, {
+    cwd: ROOT,
     env: {
       ...inherited,
       QIS_DATA_LISTEN: '127.0.0.1:0',
@@ -55,6 +64,12 @@ export async function startSidecar(settings: Record<string, string>): Promise<Si
   } finally {
     clearTimeout(late)
   }
+}
+
+/** Those of `npm start`, whose own process would stand between us and the sidecar's signals. */
+function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }
+  return scripts.start.split(' ').slice(1)
 }
 
 async function stop(child: ChildProcess): Promise<void> {

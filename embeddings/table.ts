@@ -6,11 +6,13 @@
  * A row stands for scale × its components; of the sum only the direction matters, so there is no unit.
  */
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EmbedderError } from './embedder.ts'
 import { createVocabulary, type Vocabulary } from './features.ts'
 
 export const BUILT_IN_SPACE = 'sense-1'
+const FOLDER = join(import.meta.dirname, 'spaces', BUILT_IN_SPACE)
 export const MAGIC = 0x31455351
 export const HEADER_BYTES = 16
 
@@ -54,8 +56,16 @@ export function parseTable(bytes: Uint8Array): StaticTable {
 
 let builtIn: StaticTable | undefined
 
+/** The bytes of what the built-in embedder has learnt, from its space's folder. */
+export async function readLearnt(folder = FOLDER): Promise<{ embedderTable: Uint8Array; teacherMap: Uint8Array }> {
+  return {
+    embedderTable: await readFile(join(folder, 'embedder.bin')),
+    teacherMap: await readFile(join(folder, 'teacher.bin')),
+  }
+}
+
 /** The table that is shipped, read when first asked for. Whoever must trust it has it checked by `loadSpace`. */
 export function builtInTable(): StaticTable {
-  builtIn ??= parseTable(readFileSync(join(import.meta.dirname, 'spaces', BUILT_IN_SPACE, 'embedder.bin')))
+  builtIn ??= parseTable(readFileSync(join(FOLDER, 'embedder.bin')))
   return builtIn
 }

@@ -2,6 +2,7 @@
  * The thread in which transformers.js runs: inference blocks whoever calls it, and the library's `env` is one mutable
  * global for a whole thread.
  */
+import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { env, type FeatureExtractionPipeline, LogLevel, pipeline } from '@huggingface/transformers'
 
@@ -13,7 +14,7 @@ export interface WorkerInput {
   pooling: 'mean' | 'cls'
   revision: string
   cacheFolder: string | undefined
-  maxBatch: number
+  threads: number
 }
 
 /** First one `ready` or `failed`, then one `vectors` or `failed` for each array of texts that was posted. */
@@ -46,27 +47,33 @@ try {
 function load(): Promise<FeatureExtractionPipeline> {
   env.logLevel = LogLevel.ERROR
   env.allowRemoteModels = !input.local
-  if (input.cacheFolder !== undefined) env.cacheDir = input.cacheFolder
+  env.allowLocalModels = input.local
+  // `pipeline` lists a model's files at `main`, whatever `revision` says (huggingface/transformers.js#1751): then nothing
+  // pinned could start from the cache without the hub. So the revision is written into the address and the folder.
+  env.remotePathTemplate = `{model}/resolve/${encodeURIComponent(input.revision)}/`
+  env.cacheDir = join(input.cacheFolder ?? env.cacheDir ?? '.', input.revision)
   return pipeline('feature-extraction', input.model, {
     dtype: input.dtype,
     device: 'cpu',
-    revision: input.revision,
     local_files_only: input.local,
+    session_options: { intraOpNumThreads: input.threads, interOpNumThreads: 1 },
   })
 }
 
-/** Vectors of length 1, one after the other. A text without a token has no direction, and gets zeros. */
+/**
+ * Vectors of length 1, one after the other. A text without a token has no direction, and gets zeros. Each text runs
+ * alone: int8 models scale their activations by the largest of a whole batch, so that a text's vector, and with it its
+ * code, would depend on what happened to be asked at the same time.
+ */
 async function embed(extract: FeatureExtractionPipeline, texts: string[]): Promise<Float32Array<ArrayBuffer>> {
-  const batches: Float32Array[] = []
-  for (let at = 0; at < texts.length; at += input.maxBatch) {
-    const output = await extract(texts.slice(at, at + input.maxBatch), { pooling: input.pooling, normalize: true })
-    batches.push(output.data as Float32Array)
+  const outputs: Float32Array[] = []
+  for (const text of texts) {
+    outputs.push((await extract(text, { pooling: input.pooling, normalize: true })).data as Float32Array)
   }
-  const vectors = new Float32Array(batches.reduce((sum, batch) => sum + batch.length, 0))
-  let offset = 0
-  for (const batch of batches) {
-    vectors.set(batch, offset)
-    offset += batch.length
-  }
+  const width = outputs[0]?.length ?? 0
+  const vectors = new Float32Array(texts.length * width)
+  outputs.forEach((output, row) => {
+    vectors.set(output, row * width)
+  })
   return vectors.map(component => (Number.isFinite(component) ? component : 0))
 }

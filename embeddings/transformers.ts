@@ -1,11 +1,11 @@
 /** Sentence embedders in ONNX by transformers.js, from a folder or the hub, in a worker so that no request waits on one. */
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { basename, extname, isAbsolute, resolve } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { basename, isAbsolute, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Embedder, EmbedderError, type EmbedOptions } from './embedder.ts'
 import { excerpt } from './excerpt.ts'
-import type { WorkerInput, WorkerOutput } from './transformers-worker.ts'
+import { ModelRunError, type ModelThread, startModelThread } from './model-thread.ts'
+import type { WorkerInput } from './transformers-worker.ts'
 
 export interface TransformersOptions {
   /**
@@ -25,13 +25,33 @@ export interface TransformersOptions {
   cacheFolder?: string
   /** How many texts may wait before further ones are refused. Default 256. */
   maxWaiting?: number
-  /** How many texts run at once. Default 16. */
+  /** How many texts are handed to the worker at once, which runs them one by one. Default 8. */
   maxBatch?: number
+  /** How many threads one run may use. Default 1: the cores belong to the language model beside us. */
+  threads?: number
   /** Longer texts are cut in the middle, UTF-16 code units. Default 2,000, about the 512 tokens most models read. */
   maxUnits?: number
+  /** Loading for longer, a download included, counts as failed. Default 5 minutes. */
+  loadDeadlineMs?: number
+  /** A worker that runs one batch for longer hangs, and is replaced. Default 30 s. */
+  runDeadlineMs?: number
+  /** How often a lost worker is replaced before the next success; then it stays away. Default 10. */
+  maxRestarts?: number
+  /** Before the first replacement; doubles with each further one, up to a minute. Default 500 ms. */
+  restartDelayMs?: number
+  /** Told when the worker is lost, and when another has taken its place. */
+  observer?: WorkerObserver | undefined
   /** Gives up loading. */
   signal?: AbortSignal
 }
+
+export interface WorkerObserver {
+  /** @param retryMs until another is started; undefined when none will be */
+  workerLost(cause: EmbedderError, retryMs: number | undefined): void
+  workerReplaced(): void
+}
+
+const MAX_RESTART_DELAY_MS = 60_000
 
 interface Request {
   readonly texts: readonly string[]
@@ -39,8 +59,12 @@ interface Request {
   reject(reason: unknown): void
 }
 
+/** Loads a model; called again for every worker that takes the place of a lost one. */
+type StartThread = (signal: AbortSignal | undefined) => Promise<ModelThread>
+
 /**
- * Loads the model and runs it once, so that the first request finds it warm.
+ * Loads the model and runs it once, so that the first request finds it warm. A worker that crashes or hangs later is
+ * replaced in the background; until then every call is refused at once.
  *
  * @throws {EmbedderError} `ERR_EMBEDDER_UNAVAILABLE`, saying what was looked for, when the model cannot be had
  */
@@ -52,32 +76,26 @@ export async function createTransformersEmbedder(options: TransformersOptions): 
   if (local && !existsSync(folder)) {
     throw unavailable(`there is no model folder ${folder}; put the model there or name another`, undefined)
   }
-  const workerData: WorkerInput = {
+  const input: WorkerInput = {
     model: local ? folder : model,
     local,
     dtype: options.dtype ?? 'q8',
     pooling: options.pooling ?? 'mean',
     revision: options.revision ?? 'main',
     cacheFolder: options.cacheFolder,
-    maxBatch: options.maxBatch ?? 16,
+    threads: options.threads ?? 1,
   }
-  const worker = new Worker(new URL(`./transformers-worker${extname(import.meta.url)}`, import.meta.url), {
-    workerData,
-  })
-  const gone = new AbortController()
-  worker.once('exit', code => gone.abort(new Error(`the worker ended with code ${code}`)))
+  const { loadDeadlineMs = 300_000, runDeadlineMs = 30_000 } = options
+  const start: StartThread = signal => startModelThread(input, { loadDeadlineMs, runDeadlineMs, signal })
   try {
-    const stop = AbortSignal.any(signal === undefined ? [gone.signal] : [gone.signal, signal])
-    const [first] = (await once(worker, 'message', { signal: stop })) as [WorkerOutput]
-    if (first.kind === 'ready') return new TransformersEmbedder(worker, first.dimensions, options)
-    throw first.kind === 'failed' ? first.cause : new Error(`unexpected ${first.kind}`)
+    return new TransformersEmbedder(await start(signal), start, options)
   } catch (cause) {
-    await worker.terminate()
     signal?.throwIfAborted()
     const remedy = local
       ? 'it needs config.json, tokenizer.json and onnx/ with the weights of that dtype'
       : 'check the id and that the hub can be reached, or name a local folder'
-    throw unavailable(`the model ${workerData.model} (${workerData.dtype}) cannot be loaded: ${remedy}`, cause)
+    const { message } = cause as Error
+    throw unavailable(`the model ${input.model} (${input.dtype}) cannot be loaded (${message}): ${remedy}`, cause)
   }
 }
 
@@ -85,30 +103,39 @@ class TransformersEmbedder implements Embedder {
   readonly space: string
   readonly dimensions: number
   readonly inline = false
-  readonly #worker: Worker
+  readonly #start: StartThread
   readonly #maxWaiting: number
   readonly #maxBatch: number
   readonly #maxUnits: number
+  readonly #maxRestarts: number
+  readonly #restartDelayMs: number
+  readonly #observer: WorkerObserver | undefined
+  readonly #closing = new AbortController()
+  /** Undefined while there is none, and then `#fault` says why. */
+  #thread: ModelThread | undefined
+  #fault: EmbedderError | undefined
+  /** Workers started since the last success. */
+  #restarts = 0
   /** In order of arrival; aborted requests leave it at once. */
   readonly #waiting = new Set<Request>()
-  #running: Request[] = []
-  #failure: { message: string; cause: unknown } | undefined
+  #running = false
 
-  constructor(worker: Worker, dimensions: number, options: TransformersOptions) {
-    this.#worker = worker
-    this.dimensions = dimensions
+  constructor(thread: ModelThread, start: StartThread, options: TransformersOptions) {
+    this.#start = start
+    this.dimensions = thread.dimensions
     this.space = options.space ?? basename(options.model).toLowerCase()
     this.#maxWaiting = options.maxWaiting ?? 256
-    this.#maxBatch = options.maxBatch ?? 16
+    this.#maxBatch = options.maxBatch ?? 8
     this.#maxUnits = options.maxUnits ?? 2_000
-    worker.on('message', (output: WorkerOutput) => this.#finish(output))
-    worker.on('error', cause => this.#fail('the embedding worker crashed', cause))
-    worker.on('exit', code => this.#fail(`the embedding worker ended with code ${code}`, undefined))
+    this.#maxRestarts = options.maxRestarts ?? 10
+    this.#restartDelayMs = options.restartDelayMs ?? 500
+    this.#observer = options.observer
+    this.#adopt(thread)
   }
 
   async embed(texts: readonly string[], { signal }: EmbedOptions = {}): Promise<Float32Array[]> {
     signal?.throwIfAborted()
-    if (this.#failure !== undefined) throw unavailable(this.#failure.message, this.#failure.cause)
+    if (this.#fault !== undefined) throw unavailable(this.#fault.message, this.#fault.cause)
     const excerpts = texts.map(text => excerpt(text, this.#maxUnits))
     const spoken = excerpts.filter(text => text.trim() !== '')
     const vectors = spoken.length === 0 ? [] : await this.#enqueue(spoken, signal)
@@ -119,8 +146,9 @@ class TransformersEmbedder implements Embedder {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#fail('the embedder was closed', undefined)
-    await this.#worker.terminate()
+    this.#closing.abort()
+    this.#refuse(unavailable('the embedder was closed', undefined))
+    await this.#thread?.[Symbol.asyncDispose]()
   }
 
   #enqueue(texts: readonly string[], signal: AbortSignal | undefined): Promise<Float32Array[]> {
@@ -137,46 +165,84 @@ class TransformersEmbedder implements Embedder {
     }
     signal?.addEventListener('abort', abort, { once: true })
     this.#waiting.add(request)
-    this.#dispatch()
+    void this.#dispatch()
     return promise.finally(() => signal?.removeEventListener('abort', abort))
   }
 
-  /** Sends what waits, up to a batch of it, unless a batch is under way. */
-  #dispatch(): void {
-    if (this.#running.length > 0) return
-    const texts: string[] = []
+  /** Runs what waits, a batch at a time, until nothing does. */
+  async #dispatch(): Promise<void> {
+    if (this.#running) return
+    this.#running = true
+    for (let thread = this.#thread; thread !== undefined && this.#waiting.size > 0; thread = this.#thread) {
+      await this.#runBatch(thread, this.#takeBatch())
+    }
+    this.#running = false
+  }
+
+  /** Whole requests, in order, as many as fit; the first whatever its size. */
+  #takeBatch(): Request[] {
+    const batch: Request[] = []
+    let size = 0
     for (const request of this.#waiting) {
-      if (texts.length > 0 && texts.length + request.texts.length > this.#maxBatch) break
+      size += request.texts.length
+      if (batch.length > 0 && size > this.#maxBatch) break
       this.#waiting.delete(request)
-      this.#running.push(request)
-      texts.push(...request.texts)
+      batch.push(request)
     }
-    if (texts.length > 0) this.#worker.postMessage(texts)
+    return batch
   }
 
-  #finish(output: WorkerOutput): void {
-    const requests = this.#running
-    this.#running = []
-    let row = 0
-    for (const request of requests) {
-      if (output.kind === 'vectors') {
-        const { vectors } = output
+  async #runBatch(thread: ModelThread, batch: readonly Request[]): Promise<void> {
+    try {
+      const vectors = await thread.run(batch.flatMap(request => request.texts))
+      let row = 0
+      for (const request of batch) {
         request.resolve(request.texts.map(() => vectors.slice(row * this.dimensions, ++row * this.dimensions)))
-      } else {
-        request.reject(
-          unavailable('the model failed on these texts', output.kind === 'failed' ? output.cause : undefined),
-        )
       }
+      this.#restarts = 0
+    } catch (error) {
+      const { message, cause } = error instanceof ModelRunError ? error : (this.#fault ?? this.#lose(error))
+      for (const request of batch) request.reject(unavailable(message, cause))
     }
-    this.#dispatch()
   }
 
-  /** Only the first failure tells why. */
-  #fail(message: string, cause: unknown): void {
-    if (this.#failure !== undefined) return
-    this.#failure = { message, cause }
-    for (const request of [...this.#running, ...this.#waiting]) request.reject(unavailable(message, cause))
-    this.#running = []
+  #adopt(thread: ModelThread): void {
+    this.#thread = thread
+    this.#fault = undefined
+    void thread.ended.then(error => this.#thread === thread && this.#fault === undefined && this.#lose(error))
+  }
+
+  /** Without a worker nothing can be promised: all that wait are refused, and another is started after a while. */
+  #lose(error: unknown): EmbedderError {
+    const { message, cause } = error as Error
+    this.#thread = undefined
+    const lasting = this.#restarts >= this.#maxRestarts
+    const outlook = lasting ? `and so did ${this.#restarts} after it` : 'another is being started'
+    const fault = unavailable(`${message}; ${outlook}`, cause)
+    this.#refuse(fault)
+    const retryMs = Math.min(this.#restartDelayMs * 2 ** this.#restarts, MAX_RESTART_DELAY_MS)
+    this.#observer?.workerLost(fault, lasting ? undefined : retryMs)
+    if (!lasting) void this.#replace(retryMs)
+    return fault
+  }
+
+  async #replace(afterMs: number): Promise<void> {
+    this.#restarts++
+    const { signal } = this.#closing
+    try {
+      await delay(afterMs, undefined, { signal, ref: false })
+      const thread = await this.#start(signal)
+      if (signal.aborted) return void (await thread[Symbol.asyncDispose]())
+      this.#adopt(thread)
+      this.#observer?.workerReplaced()
+    } catch (error) {
+      if (!signal.aborted) this.#lose(error)
+    }
+  }
+
+  #refuse(fault: EmbedderError): void {
+    this.#fault = fault
+    for (const request of this.#waiting) request.reject(unavailable(fault.message, fault.cause))
     this.#waiting.clear()
   }
 }

@@ -3,22 +3,18 @@ import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
-import type { Feedback } from './feedback.ts'
-import { feedbackRoutes } from './feedback-routes.ts'
+import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
+import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
-import { type PassThroughComponents, type PassThroughOptions, passThrough } from './pass-through.ts'
+import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
 
-export interface AppComponents extends PassThroughComponents {
-  feedback: Feedback
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
   tunnel: Tunnel
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends PassThroughOptions {
-  /** Demanded from callers of /qis/* who hold no receipt; undefined when only this machine can call. */
-  token: string | undefined
-}
+export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {}
 
 /** Load balancers keep idle connections for 60 to 75 s; the side that a request may be under way to must outlast them. */
 const KEEP_ALIVE_MS = 90_000
@@ -30,8 +26,16 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
+/** Paths on which we have routes of our own. */
+const OURS = /^\/(?:qis\/|v1\/(?:feedback|models)(?:\?|$))/
+
+/** All other paths are one to our router: however odd, they are the upstream's to judge. */
+function routed({ url = '/' }: { url?: string | undefined }): string {
+  return OURS.test(url) ? url : '/'
+}
+
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
-  const { upstreams, feedback, tunnel, logger } = components
+  const { upstreams, tunnel, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -40,7 +44,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 16_384 },
+    rewriteUrl: routed,
     frameworkErrors: (error, _request, reply) =>
       void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
   })
@@ -51,7 +55,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   }
   answerErrorsWith(app)
   app.server.on('upgrade', tunnel.upgrade)
-  void app.register(feedbackRoutes(feedback, { token: options.token }))
+  void app.register(feedbackRoutes(components, options))
   if (upstreams.several) void app.register(modelListRoute(upstreams))
   void app.register(passThrough(components, options))
   return app

@@ -1,32 +1,32 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { createCachedEmbedder } from '../embeddings/cached.ts'
-import type { Embedder } from '../embeddings/embedder.ts'
-import { createStaticEmbedder } from '../embeddings/static.ts'
-import { BUILT_IN_SPACE, parseTable } from '../embeddings/table.ts'
-import { createTransformersEmbedder } from '../embeddings/transformers.ts'
 import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { loadSpace, type Space } from '../router/space.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
+import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
+import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
-import { createFeedback } from './feedback.ts'
-import { createFeedbackStore, feedbackSchema } from './feedback-store.ts'
+import { readDomainRules } from './domain/rules.ts'
+import { createDomains } from './domain.ts'
+import { createEmbedding } from './embedding.ts'
+import { createFeedback } from './feedback/feedback.ts'
+import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
+import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
 import { createMetrics } from './metrics.ts'
+import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
@@ -44,6 +44,8 @@ export interface Sidecar extends AsyncDisposable {
 }
 
 const RECEIPT_KEY_BYTES = 32
+/** Each more is tried on every receipt that no other opens. */
+const MAX_RECEIPT_KEYS = 8
 
 /**
  * @param entries the LLM servers, already found
@@ -58,12 +60,15 @@ export async function createSidecar(
   await mkdir(config.dataDir, { recursive: true })
 
   const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
-  const receiptKey = await loadReceiptKey(join(config.dataDir, 'receipt.key'))
-  const space = await loadSpace(spaceFolder(config))
-  const embedder = parts.use(await createEmbedder(config, space))
-  checkFit(embedder, space)
+  const receiptKeys = await loadReceiptKeys(join(config.dataDir, 'receipt.key'))
+  const { embedder, space } = await createEmbedding(config, logger.child({ part: 'embeddings' }))
+  parts.use(embedder)
   const database = parts.use(
-    await openDatabase({ file: join(config.dataDir, 'qis.db'), schemas: [routerSchema, answerSchema, feedbackSchema] }),
+    await openDatabase({
+      file: join(config.dataDir, 'qis.db'),
+      schemas: [routerSchema, answerSchema, feedbackSchema],
+      durability: config.durability,
+    }),
   )
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
@@ -92,28 +97,49 @@ export async function createSidecar(
     return { peers: peers.length, cells: keys, evidence }
   })
   const answers = parts.use(
-    createAnswerIndex({
-      database,
-      onError(error) {
-        metrics.indexFailed()
-        logger.warn({ err: error }, 'answers could not be indexed; their receipts still work')
+    createAnswerIndex(
+      {
+        database,
+        onError(error) {
+          metrics.indexFailed()
+          logger.warn({ err: error }, 'answers could not be indexed; their receipts still work')
+        },
       },
-    }),
+      { lifetimeS: config.receiptLifetimeS },
+    ),
   )
-  const receipts = createReceipts(receiptKey)
-  const feedback = createFeedback({
-    answers,
-    receipts,
-    router,
-    store: createFeedbackStore(database),
-    onTaken: metrics.feedbackTaken,
-  })
-  const adviser = createAdviser({ embedder, router, logger }, { deadlineMs: config.adviceDeadlineMs })
+  const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
+  const feedback = parts.use(
+    createFeedback(
+      {
+        answers,
+        receipts,
+        router,
+        store: createFeedbackStore(database),
+        logger: logger.child({ part: 'feedback' }),
+        onTaken: metrics.feedbackTaken,
+      },
+      { keepCorrections: config.keepCorrections },
+    ),
+  )
+  const callers = createCallers()
+  const implicit = createImplicit({ feedback, logger: logger.child({ part: 'feedback' }) }, { rules: config.implicit })
+  const afterwards = createAfterwards({ answers, callers, implicit })
+  const domains = parts.use(
+    await createDomains(
+      { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
+      config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile),
+    ),
+  )
+  const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
   const client = createUpstreamClient(agents, upstreams)
+  const observer = createResponseObserver({
+    onError: error => logger.warn({ err: error }, 'an answer passed without being observed'),
+  })
   const tunnel = createTunnel({
     origin: url => upstreams.choose(modelInUrl(url))[0] ?? '',
     handshakeTimeoutMs: config.connectTimeoutMs,
@@ -123,7 +149,7 @@ export async function createSidecar(
 
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, receipts, feedback, metrics, logger },
+    { client, upstreams, tunnel, adviser, answers, afterwards, receipts, callers, feedback, metrics, observer, logger },
     { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
   )
   parts.defer(() => {
@@ -131,12 +157,13 @@ export async function createSidecar(
     return data.close()
   })
   const admin = createOperations(
-    { router, metrics, logger, ready: () => ready },
+    { router, metrics, feedback, logger, ready: () => ready },
     { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
   )
   parts.defer(() => admin.close())
 
   await router.start()
+  await feedback.start()
   const kept = parts.move()
   return {
     data,
@@ -153,53 +180,19 @@ export async function createSidecar(
   }
 }
 
-const SPACES = join(import.meta.dirname, '../embeddings/spaces')
-
-function spaceFolder({ space, embedder, embedderModel }: Config): string {
-  const byModel = embedder === 'transformers' && embedderModel ? basename(embedderModel).toLowerCase() : BUILT_IN_SPACE
-  const name = space ?? byModel
-  const folder = [join(SPACES, name), resolve(name)].find(existsSync)
-  if (folder !== undefined) return folder
-  const shipped = readdirSync(SPACES, { withFileTypes: true }).filter(entry => entry.isDirectory())
-  throw new ConfigInvalidError(
-    `there is no space ${name}; QIS_SPACE names a folder, or one of ${shipped.map(({ name }) => name).join(', ')}`,
-  )
-}
-
-async function createEmbedder({ embedder, embedderModel }: Config, space: Space): Promise<Embedder> {
-  return createCachedEmbedder(
-    embedder === 'transformers' && embedderModel !== undefined
-      ? await createTransformersEmbedder({ model: embedderModel, space: space.name })
-      : createBuiltInEmbedder(space),
-  )
-}
-
-/** From the bytes that `loadSpace` has checked, and from no others. */
-function createBuiltInEmbedder({ name, embedderTable }: Space): Embedder {
-  if (embedderTable !== undefined) return createStaticEmbedder({ table: parseTable(embedderTable), space: name })
-  throw new ConfigInvalidError(
-    `QIS_SPACE must be the space that belongs to the embedder: ${name} has no embedder.bin, which the built-in embedder needs`,
-  )
-}
-
-function checkFit(embedder: Embedder, space: Space): void {
-  if (embedder.space !== space.name || embedder.dimensions !== space.inputDimensions) {
-    throw new ConfigInvalidError(
-      `QIS_SPACE must be the space that belongs to the embedder: ${space.name} is for vectors of ${space.inputDimensions} dimensions, the embedder makes ${embedder.space} vectors of ${embedder.dimensions}`,
-    )
-  }
-}
-
-async function loadReceiptKey(file: string): Promise<Buffer> {
+/** One key a line: the first seals, all open. To replace a key, put a new line above it; a week later, take the old one out. */
+async function loadReceiptKeys(file: string): Promise<[Buffer, ...Buffer[]]> {
   const text = await readOrCreate(file, () => randomBytes(RECEIPT_KEY_BYTES).toString('base64')).catch(
     (cause: NodeJS.ErrnoException) => {
       throw new ConfigInvalidError(`${file} cannot be read (${cause.code}): check its permissions`, { cause })
     },
   )
-  const key = Buffer.from(text, 'base64')
-  if (key.length === RECEIPT_KEY_BYTES) return key
+  const lines = text.split('\n').map(line => line.trim())
+  const [first, ...older] = lines.filter(line => line !== '').map(line => Buffer.from(line, 'base64'))
+  const fits = (key: Buffer) => key.length === RECEIPT_KEY_BYTES
+  if (first && older.length < MAX_RECEIPT_KEYS && [first, ...older].every(fits)) return [first, ...older]
   throw new ConfigInvalidError(
-    `${file} does not hold a receipt key: restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
+    `${file} does not hold a receipt key on each line (32 bytes in base64, at most ${MAX_RECEIPT_KEYS}): restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
   )
 }
 

@@ -3,6 +3,8 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
+import type { Durability } from '../router/store/database.ts'
+import { type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -24,15 +26,24 @@ export interface Config {
   dataListen: Address
   adminListen: Address
   adminToken: string | undefined
+  evaluatorToken: string | undefined
+  feedbackOrigins: string[]
+  keepCorrections: boolean
+  implicit: readonly ImplicitRule[]
   dataDir: string
+  receiptLifetimeS: number
   mode: NetworkMode
   profile: ProfileName
   p2pListen: string[]
   bootstrap: string[]
-  embedder: 'static' | 'transformers'
+  embedder: 'static' | 'minilm' | 'transformers'
   embedderModel: string | undefined
-  /** A shipped space by name, or a folder; undefined for the one named like the embedder's model. */
+  /** What runs when the embedder's model cannot be had at start; never another one unasked: it is another space. */
+  embedderFallback: 'none' | 'static'
+  /** A shipped space by name, or a folder; undefined for the one that belongs to the embedder. */
   space: string | undefined
+  /** File of rules and examples that tell a request's domain. */
+  domainsFile: string | undefined
   adviceDeadlineMs: number
   adviceBodyBytes: number
   maxBodyBytes: number
@@ -41,6 +52,7 @@ export interface Config {
   connectTimeoutMs: number
   firstByteTimeoutMs: number
   idleTimeoutMs: number
+  durability: Durability
   shutdownMs: number
   capture: string | undefined
   logLevel: string
@@ -104,6 +116,17 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
+function pageOrigins(text: string): string[] {
+  const origins = list(text)
+  if (origins.every(one => one === '*' || URL.parse(one)?.origin === one)) return origins
+  throw new Error('origins like https://chat.example, without a path, or *')
+}
+
+function implicit(text: string): readonly ImplicitRule[] {
+  if (text === 'on') return implicitRules
+  return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
+}
+
 const MINUTE_MS = 60_000
 
 const variables = {
@@ -134,11 +157,40 @@ const variables = {
     help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
     parse: text,
   },
+  evaluatorToken: {
+    name: 'QIS_EVALUATOR_TOKEN',
+    help: 'demanded from evaluators; without it, nobody is one',
+    parse: text,
+  },
+  feedbackOrigins: {
+    name: 'QIS_FEEDBACK_ORIGINS',
+    default: '',
+    help: 'origins of web pages whose browsers may give feedback, by comma, as https://chat.example; * for all',
+    parse: pageOrigins,
+  },
+  keepCorrections: {
+    name: 'QIS_KEEP_CORRECTIONS',
+    default: 'off',
+    help: 'whether the texts of corrections are kept, in the database here: on or off',
+    parse: value => oneOf('on', 'off')(value) === 'on',
+  },
+  implicit: {
+    name: 'QIS_IMPLICIT',
+    default: 'on',
+    help: `which outcomes are seen without a person: on, off, or some of ${implicitRules.join(', ')}`,
+    parse: implicit,
+  },
   dataDir: {
     name: 'QIS_DATA',
     default: 'qis-data',
     help: 'folder of the database and the keys',
     parse: path => resolve(path),
+  },
+  receiptLifetimeS: {
+    name: 'QIS_RECEIPT_LIFETIME_S',
+    default: '604800',
+    help: 'seconds for which feedback on an answer may come',
+    parse: whole(1, 90 * 24 * 3600),
   },
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
   profile: {
@@ -162,14 +214,29 @@ const variables = {
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',
-    help: 'static (built in) or transformers',
-    parse: oneOf('static', 'transformers'),
+    help: 'static (built in), minilm (all-MiniLM-L6-v2, int8) or transformers (a model of your own)',
+    parse: oneOf('static', 'minilm', 'transformers'),
   },
-  embedderModel: { name: 'QIS_EMBEDDER_MODEL', help: 'transformers: a local folder or a hub id', parse: text },
+  embedderModel: {
+    name: 'QIS_EMBEDDER_MODEL',
+    help: 'for minilm and transformers: a local folder or a hub id; minilm alone has a default, on the hub, kept in QIS_DATA/models',
+    parse: text,
+  },
+  embedderFallback: {
+    name: 'QIS_EMBEDDER_FALLBACK',
+    default: 'none',
+    help: 'when that model cannot be had at start: none (do not start) or static (start with the built-in embedder, in its space)',
+    parse: oneOf('none', 'static'),
+  },
   space: {
     name: 'QIS_SPACE',
-    help: 'a shipped space by name, or a folder; by default the one named like the model',
+    help: 'a shipped space by name, or a folder; by default the one that belongs to the embedder, or is named like its model',
     parse: text,
+  },
+  domainsFile: {
+    name: 'QIS_DOMAINS',
+    help: 'YAML or JSON file that tells the domain of requests by API key, path or example phrases; see docs/domains.md',
+    parse: path => resolve(path),
   },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',
@@ -218,6 +285,12 @@ const variables = {
     default: '1800000',
     help: 'between two chunks of an answer; 0 for ever',
     parse: whole(0, 24 * 60 * MINUTE_MS),
+  },
+  durability: {
+    name: 'QIS_DURABILITY',
+    default: 'normal',
+    help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
+    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
   },
   shutdownMs: {
     name: 'QIS_SHUTDOWN_MS',

@@ -14,7 +14,7 @@ export function answerErrorsWith(app: FastifyInstance): void {
   )
 }
 
-function asHttpError(error: unknown): HttpError {
+export function asHttpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error
   if (error instanceof DatabaseError) {
     return new HttpError('storage_unavailable', `feedback cannot be kept now (${error.code}); try again`, {

@@ -2,14 +2,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { DOMAIN_PATTERN, STRATEGY_PATTERN } from '../router/outcome.ts'
 import type { Insight } from '../router/router.ts'
+import type { Likeness } from './domain/examples.ts'
+import type { FoundDomain } from './domain.ts'
 
 export const HEADER_VERSION = '1'
 const PREFIX = 'x-qis-'
-const DEFAULT_DOMAIN = 'general'
 
 /** What the client said of its request; a header that makes no sense counts as not sent, since it must harm nothing. */
 export interface Hints {
-  domain: string
+  domain: string | undefined
   strategy: string | undefined
   selfConfidence: number | undefined
   debug: boolean
@@ -23,7 +24,7 @@ export function readHints(headers: IncomingHttpHeaders): Hints {
   const domain = single(headers[`${PREFIX}domain`])?.toLowerCase()
   const strategy = single(headers[`${PREFIX}strategy`])?.toLowerCase()
   return {
-    domain: domain !== undefined && domainPattern.test(domain) ? domain : DEFAULT_DOMAIN,
+    domain: domain !== undefined && domainPattern.test(domain) ? domain : undefined,
     strategy: strategy !== undefined && strategyPattern.test(strategy) ? strategy : undefined,
     selfConfidence: probability(single(headers[`${PREFIX}self-confidence`])),
     debug: isYes(single(headers[`${PREFIX}debug`])),
@@ -36,38 +37,40 @@ export function isInsight(name: string): boolean {
   return name.startsWith(PREFIX)
 }
 
-/** Takes every x-qis-* header away, ours or forged. */
-export function withoutInsight<T>(headers: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !isInsight(name.toLowerCase())))
-}
+export const RECEIPT_HEADER = `${PREFIX}receipt`
 
 export interface Told {
   requestId: string
-  receipt?: string | undefined
   insight?: Insight | undefined
+  domain?: FoundDomain | undefined
   debug: boolean
 }
 
 /** What we tell; the confidence only where there is evidence. Values are our own numbers and ids, never a peer's text. */
-export function insightHeaders({ requestId, receipt, insight, debug }: Told): Record<string, string> {
-  const headers: Record<string, string> = {
-    [`${PREFIX}version`]: HEADER_VERSION,
-    [`${PREFIX}request-id`]: requestId,
-  }
-  if (receipt !== undefined) headers[`${PREFIX}receipt`] = receipt
+export function insightHeaders({ requestId, insight, domain, debug }: Told): Record<string, string> {
+  const headers: Record<string, string> = { 'x-qis-version': HEADER_VERSION, 'x-qis-request-id': requestId }
   if (insight && insight.grade !== 'none') {
-    headers[`${PREFIX}confidence`] = insight.confidence.toFixed(2)
-    headers[`${PREFIX}adjustment`] = signed(insight.adjustment)
-    headers[`${PREFIX}evidence`] = insight.grade
+    headers['x-qis-confidence'] = insight.confidence.toFixed(2)
+    headers['x-qis-adjustment'] = signed(insight.adjustment)
+    headers['x-qis-evidence'] = insight.grade
   }
   if (insight && debug) {
-    headers[`${PREFIX}fingerprint`] = insight.code
-    headers[`${PREFIX}cell`] = insight.code.slice(0, 2)
-    headers[`${PREFIX}packets`] = String(insight.packets)
-    headers[`${PREFIX}peers`] = String(insight.peers)
-    headers[`${PREFIX}weight`] = insight.weight.toFixed(3)
+    headers['x-qis-fingerprint'] = insight.code
+    headers['x-qis-cell'] = insight.code.slice(0, 2)
+    headers['x-qis-packets'] = String(insight.packets)
+    headers['x-qis-peers'] = String(insight.peers)
+    headers['x-qis-weight'] = insight.weight.toFixed(3)
+  }
+  if (domain && debug) {
+    headers['x-qis-domain'] = domain.name
+    headers['x-qis-domain-source'] = domain.source
+    if (domain.nearest) headers['x-qis-domain-nearest'] = describeLikeness(domain.nearest)
   }
   return headers
+}
+
+function describeLikeness({ name, similarity, threshold }: Likeness): string {
+  return `${name}; similarity=${similarity.toFixed(3)}; threshold=${threshold.toFixed(3)}`
 }
 
 function single(value: string | string[] | undefined): string | undefined {

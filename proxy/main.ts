@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 /** The process: reads the configuration, listens, answers signals, and leaves with an exit code that means something. */
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { createSidecar, type Sidecar } from './components.ts'
-import { type Address, type Config, describeVariables, readConfig, unknownVariables } from './config.ts'
+import { type Address, describeVariables, readConfig, unknownVariables } from './config.ts'
 import { createPracticeModel } from './practice/server.ts'
 import { findUpstream } from './upstream/find.ts'
 
@@ -21,11 +23,28 @@ const EXIT_MISCONFIGURED = 2
 const MISCONFIGURED =
   /^ERR_(CONFIG_INVALID|IDENTITY_INVALID|SPACE_INVALID|EMBEDDER_UNAVAILABLE|DATABASE_(CORRUPT|NEWER|LOCKED|FAILED))$/
 
-async function run(config: Config): Promise<void> {
+/**
+ * Runs until `signal` is aborted; resolves with the exit code.
+ *
+ * @param err told in one line what was set wrongly
+ */
+export async function runSidecar(environment: NodeJS.ProcessEnv, err: Writable, signal: AbortSignal): Promise<number> {
+  try {
+    await run(environment, signal)
+    return 0
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string }
+    const misconfigured = code !== undefined && (MISCONFIGURED.test(code) || code === 'ERR_CANNOT_LISTEN')
+    err.write(misconfigured ? `qis-sidecar: ${message}\n` : `qis-sidecar: ${(error as Error)?.stack ?? error}\n`)
+    return misconfigured ? EXIT_MISCONFIGURED : 1
+  }
+}
+
+async function run(environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
+  const config = readConfig(environment)
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
-  const stop = stopSignal()
-  const unknown = unknownVariables()
+  const unknown = unknownVariables(environment)
   if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 
   const upstreams = config.upstreams ?? [{ origin: await findOrPractise(parts, logger), models: [] }]
@@ -38,7 +57,7 @@ async function run(config: Config): Promise<void> {
     'ready: point your client at the data address',
   )
 
-  await stop
+  if (!signal.aborted) await once(signal, 'abort')
   logger.info('stopping: running answers may end')
   await drain(sidecar, config.shutdownMs)
 }
@@ -79,13 +98,6 @@ function urlOf(app: FastifyInstance): string {
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
 }
 
-/** Resolves at the first signal; a second one ends the process at once. */
-async function stopSignal(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  return promise
-}
-
 const SWEEP_MS = 50
 
 async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
@@ -102,17 +114,13 @@ async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
   }
 }
 
-if (process.argv.includes('--help')) {
-  process.stdout.write(USAGE)
-} else {
-  try {
-    await run(readConfig())
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string }
-    const misconfigured = code !== undefined && (MISCONFIGURED.test(code) || code === 'ERR_CANNOT_LISTEN')
-    process.stderr.write(
-      misconfigured ? `qis-sidecar: ${message}\n` : `qis-sidecar: ${(error as Error)?.stack ?? error}\n`,
-    )
-    process.exitCode = misconfigured ? EXIT_MISCONFIGURED : 1
+if (import.meta.main) {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(USAGE)
+  } else {
+    const stop = new AbortController()
+    // Once: a second signal ends the process at once.
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+    process.exitCode = await runSidecar(process.env, process.stderr, stop.signal)
   }
 }

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
+import type { DomainSource } from './domain.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 
@@ -11,8 +12,10 @@ export interface Metrics extends RouterObserver, ObservationMetrics {
   adviceTaken(result: AdviceResult, seconds: number): void
   /** `kind`: whether the path carries a question. */
   responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
+  /** @param domain one of the configured, `general` or `other` */
+  domainFound(domain: string, source: DomainSource): void
   clientLeft(): void
-  feedbackTaken(rating: string, status: string): void
+  feedbackTaken(rating: string, status: string, source: string): void
   indexFailed(): void
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
@@ -55,10 +58,16 @@ export function createMetrics(): Metrics {
     labelNames: ['result'],
     registers,
   })
+  const domains = new Counter({
+    name: 'qis_domains_total',
+    help: 'Questions by domain and by what told it: client, key, path, examples or default',
+    labelNames: ['domain', 'source'],
+    registers,
+  })
   const feedback = new Counter({
     name: 'qis_feedback_total',
-    help: 'Feedback taken, by rating and by what became of it',
-    labelNames: ['rating', 'status'],
+    help: 'Feedback taken, by rating, by what became of it, and by who gave it',
+    labelNames: ['rating', 'status', 'source'],
     registers,
   })
   const received = new Counter({
@@ -105,8 +114,9 @@ export function createMetrics(): Metrics {
       requests.inc({ kind, status: status === 'left' ? status : `${Math.floor(status / 100)}xx` })
       duration.observe({ kind }, seconds)
     },
+    domainFound: (domain, source) => domains.inc({ domain, source }),
     clientLeft: () => left.inc(),
-    feedbackTaken: (rating, status) => feedback.inc({ rating, status }),
+    feedbackTaken: (rating, status, source) => feedback.inc({ rating, status, source }),
     indexFailed: () => indexFailures.inc(),
     packetReceived(result, bytes) {
       received.inc({ result })

@@ -1,6 +1,5 @@
 /** Reads along on a copy of an answer; it may give up, but it never touches, delays or holds up the original. */
 import { performance } from 'node:perf_hooks'
-import type { Readable } from 'node:stream'
 import { Allowance } from './observe/allowance.ts'
 import { createBacklog } from './observe/backlog.ts'
 import { createInflater } from './observe/inflate.ts'
@@ -9,17 +8,22 @@ import { answerKind, createReader } from './observe/readers.ts'
 
 export type { Observation } from './observe/observation.ts'
 
+/** Told of an answer's bytes after they have been handed on. */
+export interface Follower {
+  write(bytes: Buffer): void
+  /** @param whole false when the answer broke off */
+  end(whole: boolean): void
+}
+
 export interface ResponseObserver {
   /**
-   * Calls `done` once, soon after the answer has ended, well or not. Must be called after the answer has been piped to
-   * the client: a listener on a stream that flows already takes nothing from it and holds nothing up. On a stream that
-   * does not flow, or that holds neither JSON nor events, it does nothing.
+   * Follows an answer and calls `done` once, soon after it has ended, well or not. Undefined when it holds neither JSON
+   * nor events, so that there is nothing to read.
    */
-  observe(
-    stream: Readable,
-    headers: { type: string; encoding: string | undefined },
+  follow(
+    headers: { type: string; encoding: string | undefined; wantsJson?: () => boolean },
     done: (seen: Observation) => void,
-  ): void
+  ): Follower | undefined
 }
 
 export interface ObserverOptions {
@@ -43,10 +47,10 @@ export function createResponseObserver(
   const backlog = createBacklog(allowance)
 
   return {
-    observe(stream, { type, encoding = 'identity' }, done) {
+    follow({ type, encoding = 'identity', wantsJson }, done) {
       const kind = answerKind(type)
-      if (!stream.readableFlowing || !kind) return
-      const tally = new Tally()
+      if (!kind) return undefined
+      const tally = new Tally(wantsJson)
       const reader = createReader(kind, tally, { maxBytes, allowance })
       /** Why it has stopped before the end. */
       let givenUp: ObservationResult | undefined
@@ -101,21 +105,19 @@ export function createResponseObserver(
         if (inflater) inflater.end(end)
         else end()
       }
-      const onEnd = (whole: boolean) => {
-        if (endedAt !== undefined) return
-        endedAt = performance.now()
-        if (!backlog.add(0, () => finish(whole))) giveUp('gave_up')
+      return {
+        write(bytes) {
+          if (givenUp) return
+          const at = performance.now()
+          const waits = backlog.add(bytes.length, () => attempt(() => (inflater ?? reader).write(bytes, at)))
+          if (!waits) giveUp('gave_up')
+        },
+        end(whole) {
+          if (endedAt !== undefined) return
+          endedAt = performance.now()
+          if (!backlog.add(0, () => finish(whole))) giveUp('gave_up')
+        },
       }
-
-      stream.on('data', (bytes: Buffer) => {
-        if (givenUp) return
-        const at = performance.now()
-        const waits = backlog.add(bytes.length, () => attempt(() => (inflater ?? reader).write(bytes, at)))
-        if (!waits) giveUp('gave_up')
-      })
-      stream.once('end', () => onEnd(true))
-      // Comes after a normal end as well.
-      stream.once('close', () => onEnd(false))
     },
   }
 }

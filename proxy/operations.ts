@@ -3,12 +3,15 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Router } from '../router/router.ts'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError } from './errors.ts'
+import type { Feedback } from './feedback/feedback.ts'
+import { feedbackItemRoutes, feedbackListRoute, parseJsonBodies } from './feedback/item-routes.ts'
 import type { Metrics } from './metrics.ts'
 import { bearerCheck } from './token.ts'
 
 export interface OperationsComponents {
   router: Pick<Router, 'ledger' | 'status'>
   metrics: Metrics
+  feedback: Feedback
   logger: FastifyBaseLogger
   /** False from the moment the process is told to stop. */
   ready(): boolean
@@ -17,7 +20,7 @@ export interface OperationsComponents {
 const LEDGER_PAGE = 100
 
 export function createOperations(
-  { router, metrics, logger, ready }: OperationsComponents,
+  { router, metrics, feedback, logger, ready }: OperationsComponents,
   options: { token: string | undefined },
 ): FastifyInstance {
   const app = Fastify({ loggerInstance: logger, logController: new LogController({ disableRequestLogging: true }) })
@@ -38,6 +41,10 @@ export function createOperations(
     guarded.get('/metrics', async (_request, reply) =>
       reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
     )
+    parseJsonBodies(guarded)
+    feedbackListRoute(guarded, feedback)
+    // Who comes so far may see all.
+    feedbackItemRoutes(guarded, feedback, () => undefined)
     guarded.get('/qis/status', async () => router.status())
     guarded.get<{ Querystring: { offset?: string } }>('/qis/ledger', async request => {
       const offset = Number(request.query.offset ?? 0)

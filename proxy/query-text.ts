@@ -16,25 +16,40 @@ export interface Query {
 interface Shape {
   /** How the path ends; what stands before it is a gateway's affair. */
   path: string
-  /** The member of the body that holds the question. */
-  field: string
-  take(scan: JsonScan, bytes: Buffer): Span[]
+  /** The members of the body that may hold the question; the first that is there does. */
+  fields: readonly Field[]
 }
+
+const takers = {
+  messages: takeTurns,
+  input: takeTurns,
+  prompt: takePrompt,
+  inputs: takePrompt,
+  text: takePrompt,
+} satisfies Record<string, (scan: JsonScan, bytes: Buffer) => Span[]>
+type Field = keyof typeof takers
 
 /** The first that fits counts. */
 const shapes: readonly Shape[] = [
-  { path: '/chat/completions', field: 'messages', take: takeTurns },
-  { path: '/completions', field: 'prompt', take: takePrompt },
-  { path: '/responses', field: 'input', take: takeTurns },
+  { path: '/chat/completions', fields: ['messages'] },
+  { path: '/completions', fields: ['prompt'] },
+  { path: '/responses', fields: ['input'] },
   // Not `/messages` alone, which in the Assistants API are those of a thread.
-  { path: '/v1/messages', field: 'messages', take: takeTurns },
+  { path: '/v1/messages', fields: ['messages'] },
   // Ollama
-  { path: '/api/chat', field: 'messages', take: takeTurns },
-  { path: '/api/generate', field: 'prompt', take: takePrompt },
-  // Text Generation Inference
-  { path: '/generate', field: 'inputs', take: takePrompt },
-  { path: '/generate_stream', field: 'inputs', take: takePrompt },
+  { path: '/api/chat', fields: ['messages'] },
+  { path: '/api/generate', fields: ['prompt'] },
+  // Text Generation Inference, SGLang, and others of that name
+  { path: '/generate', fields: ['inputs', 'text', 'prompt'] },
+  { path: '/generate_stream', fields: ['inputs'] },
+  // llama.cpp
+  { path: '/completion', fields: ['prompt'] },
+  // vLLM and TGI behind SageMaker
+  { path: '/invocations', fields: ['messages', 'prompt', 'inputs', 'input'] },
 ]
+
+/** TGI's old form, which Hugging Face's own client still sends; nothing else is asked for at the root. */
+const ROOT: Shape = { path: '/', fields: ['inputs'] }
 
 /** Azure names the model in the path. */
 const DEPLOYMENT = /\/openai\/deployments\/([^/]+)\/(?:chat\/)?completions$/
@@ -60,15 +75,20 @@ export function readQuery(url: string, body: Buffer): Query | undefined {
   }
 }
 
-function scanBody(body: Buffer, { field, take }: Shape): Query | undefined {
+function scanBody(body: Buffer, { fields }: Shape): Query | undefined {
   const scan = new JsonScan(body)
   if (!scan.enter('{')) return undefined
   let turns: Span[] = []
+  let place = fields.length
   let model: Span | undefined
   // Of members with one name the last counts, as in every server.
   while (scan.nextMember()) {
-    if (scan.keyIs(field)) turns = take(scan, body)
-    else if (scan.keyIs('model')) model = scan.take()
+    const at = indexOfKey(scan, fields)
+    const field = at <= place ? fields[at] : undefined
+    if (field !== undefined) {
+      turns = takers[field](scan, body)
+      place = at
+    } else if (scan.keyIs('model')) model = scan.take()
     else scan.skip()
   }
   scan.finish()
@@ -78,8 +98,17 @@ function scanBody(body: Buffer, { field, take }: Shape): Query | undefined {
   }
 }
 
+function indexOfKey(scan: JsonScan, fields: readonly Field[]): number {
+  let at = 0
+  for (const field of fields) {
+    if (scan.keyIs(field)) return at
+    at++
+  }
+  return fields.length
+}
+
 function shapeOf(path: string): Shape | undefined {
-  return shapes.find(shape => path.endsWith(shape.path))
+  return path === '' ? ROOT : shapes.find(shape => path.endsWith(shape.path))
 }
 
 function pathOf(url: string): string {

@@ -65,7 +65,8 @@ export function disclose(
   }
 }
 
-function coarsened(code: string, k: number, referenceTexts: CountReference): string | undefined {
+/** The longest prefix of a code that at least `k` reference texts share; undefined when not even its cell is. */
+export function coarsened(code: string, k: number, referenceTexts: CountReference): string | undefined {
   if (k <= 1) return code
   const digits = COUNTED_DIGITS.find(depth => code.length >= depth && referenceTexts(code, depth) >= k)
   return digits && code.slice(0, digits)

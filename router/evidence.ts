@@ -1,15 +1,14 @@
 /** The in-memory index that advice reads: live outcomes of this site and of peers, by cell, with running averages. */
-import { type CellColumn, createCellColumn, pairTable } from './cell-column.ts'
+import { createCodeIndex, type Near, type Placed } from './code-index.ts'
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
-import { type Near, nearest } from './nearest.ts'
-import type { Outcome } from './outcome.ts'
+import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { createTallies, type Tally } from './tallies.ts'
 
 /** Author of this site's own outcomes. */
 export const SELF = ''
 
-export interface Evidence extends Outcome {
+export interface Evidence extends Outcome, Placed {
   /** Peer id of the signer, or SELF. */
   author: string
   /** Unix seconds. */
@@ -24,12 +23,12 @@ export interface EvidenceIndex {
   /** Another after each change. */
   readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
-  put(entry: Omit<Evidence, 'cell' | 'family'>): boolean
+  put(entry: Omit<Evidence, 'cell' | 'family' | 'place'>): boolean
   /**
    * Evidence of these cells, nearest first, that is at least so similar to a query, whose table `dotTable` of
    * fingerprint.ts made; of more than `limit` the most similar.
    */
-  near(table: Float64Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
+  near(table: Float32Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
   /** Signals about a model, in one domain or in all, said by this site alone or by everyone, no peer too loudly. */
   tally(model: string, domain: string | undefined, ownOnly: boolean): Tally
   /** Drops what has expired. */
@@ -39,16 +38,15 @@ export interface EvidenceIndex {
 /** So many outcomes of one peer count towards a model's base rate; its average counts however many it sends. */
 const MAX_PEER_TALLY = 20
 const MAX_SHARED = 10_000
-/** Once the nearest cells hold so many outcomes, the nearest of all are among them, and further cells are passed over. */
-const MAX_COMPARED = 4_096
 
 /** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
 export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
-  /** Oldest arrival first; a replaced entry moves to the end. */
-  const byId = new Map<string, Evidence>()
-  /** Those of peers, so that no flood of theirs can drown what this site knows first-hand. */
+  /** Oldest arrival first; a replaced entry moves to the end. Apart, so that no flood of peers' drowns our own. */
+  const own = new Map<string, Evidence>()
   const foreign = new Map<string, Evidence>()
-  const byCell = new Map<number, CellColumn<Evidence>>()
+  const holding = (author: string) => (author === SELF ? own : foreign)
+  /** One more is there for a moment when the oldest has to make room. */
+  const codes = createCodeIndex<Evidence>(maxEntries + 1)
   const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
 
   const shared = createSharing(MAX_SHARED)
@@ -57,27 +55,27 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const count = (entry: Evidence, direction: 1 | -1) => {
     // What came of a refined prompt says nothing about what the model does by itself.
     if (entry.withdrawn || entry.intervention === 2) return
-    tallies.count(tallyKey(entry.model), entry.author, entry.signal, direction)
-    tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, direction)
+    const weight = direction * OBSERVER_WEIGHT[entry.observer]
+    tallies.count(tallyKey(entry.model), entry.author, entry.signal, weight)
+    tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, weight)
   }
   const remove = (id: string, entry: Evidence) => {
     version++
-    byId.delete(id)
-    foreign.delete(id)
-    byCell.get(entry.cell)?.remove(entry)
+    holding(entry.author).delete(id)
+    codes.remove(entry, entry.cell)
     count(entry, -1)
   }
 
   return {
     get size() {
-      return byId.size
+      return own.size + foreign.size
     },
     get version() {
       return version
     },
     put(said) {
       const id = `${said.author}/${said.answer}`
-      const held = byId.get(id)
+      const held = holding(said.author).get(id)
       if (held && held.revision >= said.revision) return false
       if (held) remove(id, held)
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
@@ -89,38 +87,27 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
         domain: shared(said.domain),
         family: shared(modelFamily(said.model)),
         cell: decoded.cell,
+        place: 0,
       }
-      byId.set(id, entry)
+      holding(entry.author).set(id, entry)
       version++
-      if (entry.author !== SELF) foreign.set(id, entry)
-      const column = byCell.get(entry.cell) ?? createCellColumn<Evidence>(entry.cell)
-      byCell.set(entry.cell, column)
-      column.add(entry, decoded)
+      codes.add(entry, decoded)
       count(entry, 1)
-      if (byId.size > maxEntries) {
-        const [oldest] = foreign.size > 0 ? foreign : byId
+      if (own.size + foreign.size > maxEntries) {
+        const [oldest] = foreign.size > 0 ? foreign : own
         if (oldest) remove(...oldest)
       }
       return true
     },
-    near(table, cells, minSimilarity, limit) {
-      const columns: CellColumn<Evidence>[] = []
-      let compared = 0
-      for (const cell of cells) {
-        const column = byCell.get(cell)
-        if (!column) continue
-        columns.push(column)
-        compared += column.size
-        if (compared >= MAX_COMPARED) break
-      }
-      return nearest(columns, pairTable(table), minSimilarity, limit)
-    },
+    near: codes.near,
     tally(model, domain, ownOnly) {
       const subject = tallyKey(model, domain)
       return ownOnly ? tallies.of(subject, SELF) : tallies.all(subject)
     },
     sweep(now) {
-      for (const [id, entry] of byId) if (entry.expires <= now) remove(id, entry)
+      for (const held of [own, foreign]) {
+        for (const [id, entry] of held) if (entry.expires <= now) remove(id, entry)
+      }
     },
   }
 }

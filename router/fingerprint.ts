@@ -5,7 +5,6 @@
  * Two hex digits name the nearest of 256 cells; each of 14 further digits names the nearest of 16 centroids to what is
  * left over. All arithmetic is IEEE doubles in a fixed order: peers agree on every code.
  */
-import { dot } from './products.ts'
 import { BRANCHES, CELLS, LEVELS, type Space } from './space.ts'
 
 /** Length of a full code in hex digits; level 1 takes two of them. */
@@ -65,14 +64,8 @@ function minus(a: Float32Array | Float64Array, b: Float32Array | Float64Array): 
  * query (its code, its nearest cells, its similarity to a code) is additions of these (asymmetric distance computation;
  * Jégou, Douze & Schmid 2011).
  */
-export function dotTable(space: Space, projected: Float32Array): Float64Array {
-  const { dimensions, cells, levels } = space
-  const table = new Float64Array(CELLS + LEVELS * BRANCHES)
-  for (let cell = 0; cell < CELLS; cell++) table[cell] = dot(cells, cell * dimensions, projected, 0, dimensions)
-  for (let row = 0; row < LEVELS * BRANCHES; row++) {
-    table[CELLS + row] = dot(levels, row * dimensions, projected, 0, dimensions)
-  }
-  return table
+export function dotTable(space: Space, projected: Float32Array): Float32Array {
+  return space.products.centroids(projected)
 }
 
 /**
@@ -80,7 +73,7 @@ export function dotTable(space: Space, projected: Float32Array): Float64Array {
  * left of the query q after s, the sum of those before; least |e|²/2 − q·e + s·e. The query behind a table of zeros gets
  * a code too, of no meaning: callers do not encode what could not be embedded.
  */
-export function encode(space: Space, table: Float64Array): string {
+export function encode(space: Space, table: Float32Array): string {
   const { halfRows, cellRows, rowRows } = space.products
   const rows = LEVELS * BRANCHES
   const cell = nearestCells(space, table, 1)[0] as number
@@ -106,7 +99,7 @@ export function encode(space: Space, table: Float64Array): string {
 }
 
 /** The `count` cells nearest to a query, nearest first; the first is the one its code begins with. */
-export function nearestCells(space: Space, table: Float64Array, count: number): number[] {
+export function nearestCells(space: Space, table: Float32Array, count: number): number[] {
   const { halfCells } = space.products
   const cells: number[] = []
   const distances: number[] = []
@@ -145,7 +138,7 @@ export function decode(space: Space, code: string): DecodedCode {
 }
 
 /** Cosine, -1..1, of the exact query behind `table` and the reconstruction of a code; 0 when either is zero. */
-export function similarity(table: Float64Array, decoded: DecodedCode): number {
+export function similarity(table: Float32Array, decoded: DecodedCode): number {
   if (decoded.norm === 0) return 0
   const { digits } = decoded
   let sum = table[decoded.cell] as number

@@ -1,5 +1,6 @@
 /** What happens to bytes that a peer sent: opened, screened, kept, counted by what came of them. */
 import { type RoutingKey, routingKey } from './keyspace.ts'
+import { packetId } from './network/checks.ts'
 import type { NetworkHandlers, Verdict } from './network/network.ts'
 import { expiresAt, openPacket, type Packet, PacketInvalidError } from './packet.ts'
 import type { Store, StoredPacket } from './store/store.ts'
@@ -20,9 +21,18 @@ const MAX_CLOCK_SKEW_S = 2 * 3600
 /** Not a lie but a matter of clocks: whoever sent it may be honest, and whoever's clock is wrong must not shun everyone. */
 const BLAMELESS: ReadonlySet<RejectReason> = new Set(['expired', 'from_future'])
 
+/** Packets remembered by their bytes, so that a replay costs a hash and neither a signature check nor a write. */
+const MAX_RECENT = 10_000
+
 /** @param space the only one whose packets mean anything here */
-export function createIntake(components: IntakeComponents, space: string): NetworkHandlers['receive'] {
+export function createIntake(
+  components: IntakeComponents,
+  space: string,
+  { maxRecent = MAX_RECENT } = {},
+): NetworkHandlers['receive'] {
   const { store, logger, observer, now, keep } = components
+  /** Keys and ids of what was kept or known already, oldest first. */
+  const recent = new Set<string>()
 
   /** Cheap looks at a packet whose signature has not been checked yet. */
   const screen = (key: RoutingKey) => (packet: Packet) => {
@@ -33,9 +43,13 @@ export function createIntake(components: IntakeComponents, space: string): Netwo
   }
 
   async function judge(key: RoutingKey, bytes: Uint8Array): Promise<['accepted' | RejectReason, Verdict]> {
+    const name = key + Buffer.from(packetId(bytes)).toString('latin1')
+    if (recent.has(name)) return ['known', 'ignore']
     try {
       const stored: StoredPacket = { key, bytes, ...(await openPacket(bytes, screen(key))) }
-      if (!(await store.putPacket(stored))) return ['known', 'ignore']
+      const isNew = await store.putPacket(stored)
+      addBounded(recent, name, maxRecent)
+      if (!isNew) return ['known', 'ignore']
       keep(stored)
       return ['accepted', 'accept']
     } catch (error) {
@@ -51,6 +65,12 @@ export function createIntake(components: IntakeComponents, space: string): Netwo
     observer.packetReceived(result, bytes.length)
     return verdict
   }
+}
+
+function addBounded(set: Set<string>, item: string, most: number): void {
+  set.add(item)
+  const [oldest] = set
+  if (set.size > most && oldest !== undefined) set.delete(oldest)
 }
 
 /** The key of an outcome's cell, which is the first two digits of its code. */

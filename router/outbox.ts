@@ -4,6 +4,7 @@ import type { Network } from './network/network.ts'
 import { sealPacket } from './packet.ts'
 import type { OutboxEntry, Store, StoredPacket } from './store/store.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
+import type { Turns } from './turns.ts'
 
 export interface OutboxComponents {
   store: Pick<Store, 'due' | 'outcome' | 'departed' | 'delivered'>
@@ -13,8 +14,8 @@ export interface OutboxComponents {
   observer: Pick<RouterObserver, 'packetSent'>
   /** Unix seconds. */
   now(): number
-  /** Runs work when no outcome is being changed. */
-  serially<T>(work: () => Promise<T>): Promise<T>
+  /** Of answers whose outcomes are being changed. */
+  turns: Pick<Turns, 'take'>
   /** Aborted when no more may leave. */
   stopping: AbortSignal
 }
@@ -31,14 +32,14 @@ const RETRY_S = 30
 const BATCH = 50
 
 export function createOutbox(components: OutboxComponents): Outbox {
-  const { store, network, identity, logger, observer, now, serially, stopping } = components
+  const { store, network, identity, logger, observer, now, turns, stopping } = components
   let flushing: Promise<void> | undefined
   let flushAgain = false
 
   async function send({ key, packet }: OutboxEntry): Promise<void> {
     const bytes = await sealPacket(packet, identity.privateKey)
     const stored: StoredPacket = { key, author: identity.id, packet, bytes }
-    const leaves = await serially(async () => {
+    const leaves = await turns.take(packet.answer, async () => {
       // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
       if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
       // The ledger comes first: nothing may leave that it does not show.

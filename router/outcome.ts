@@ -7,6 +7,9 @@ export type CorrectionType = (typeof correctionTypes)[number]
 export const observers = ['h', 'e', 'i'] as const
 export type Observer = (typeof observers)[number]
 
+/** What the word of a person, an evaluator and a rule is worth beside each other. */
+export const OBSERVER_WEIGHT: Readonly<Record<Observer, number>> = { h: 1, e: 0.8, i: 0.3 }
+
 /** 0 the client's own choice, 1 the sidecar chose the model, 2 it refined the prompt or re-ranked the sources. */
 export type Intervention = 0 | 1 | 2
 

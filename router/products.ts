@@ -1,6 +1,10 @@
 /** Inner products of a space's centroids with each other: with them a vector is encoded by additions alone. */
 
+import { createDots } from './kernels/dots.ts'
+
 export interface Products {
+  /** Dot products of a projected vector with every centroid, cells before residuals. */
+  readonly centroids: (vector: Float32Array) => Float32Array
   /** |c|² / 2 of each cell. */
   readonly halfCells: Float64Array
   /** |e|² / 2 of each residual centroid, levels one after another. */
@@ -42,6 +46,7 @@ export function productsOf({ dimensions, inputDimensions, mean, projection, cell
       return dot(rows, offset, rows, offset, dimensions) / 2
     })
   return {
+    centroids: createDots(dimensions, [cells, levels]),
     halfCells: halves(cells),
     halfRows: halves(levels),
     cellRows: gram(cells, levels),

@@ -1,5 +1,6 @@
 /** The face of the swarm to the rest of the program: `lookup` asks what is known, `learn` adds to it. */
 import { createHmac } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { createAttention } from './attention.ts'
 import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
 import { createEvidenceIndex, SELF } from './evidence.ts'
@@ -15,6 +16,7 @@ import type { Space } from './space.ts'
 import type { LedgerEntry, OutboxEntry, Store, StoredPacket } from './store/store.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
+import { createTurns } from './turns.ts'
 
 export interface RouterComponents {
   space: Space
@@ -67,8 +69,11 @@ export interface LedgerLine extends Omit<LedgerEntry, 'bytes'> {
   bytes: number
 }
 
-/** `outranked`: what a stronger observer said stands, or minds have changed 254 times already. */
-export type Learned = 'recorded' | 'updated' | 'outranked'
+/**
+ * `known`: just this was learnt before, and nothing changes; so a caller that does not know what became of an earlier
+ * call may repeat it. `outranked`: what a stronger observer said stands, or minds have changed 254 times already.
+ */
+export type Learned = 'recorded' | 'updated' | 'known' | 'outranked'
 
 export interface Router {
   /** Starts the network; a network that cannot start is logged, and everything local goes on without it. */
@@ -81,7 +86,8 @@ export interface Router {
   withdraw(requestId: string): Promise<boolean>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
-  status(): NetworkStatus & { evidence: number; networkUp: boolean }
+  /** `space`: name and id of the one this node's fingerprints live in. */
+  status(): NetworkStatus & { space: { name: string; id: string }; evidence: number; networkUp: boolean }
   stop(): Promise<void>
 }
 
@@ -105,14 +111,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
   let networkUp = false
-  /** Outcomes are revised one after another, or two thumbs at once would claim the same revision. */
-  let lastWrite: Promise<unknown> = Promise.resolve()
-
-  function serially<T>(work: () => Promise<T>): Promise<T> {
-    const result = lastWrite.then(work)
-    lastWrite = result.catch(() => undefined)
-    return result
-  }
+  /** An answer's outcome is revised by one after another, or two thumbs at once would claim the same revision. */
+  const turns = createTurns()
 
   const attention = createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
   const outbox = createOutbox({
@@ -122,7 +122,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     logger,
     observer,
     now,
-    serially,
+    turns,
     stopping: stopping.signal,
   })
 
@@ -198,10 +198,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     learn({ requestId, ...report }) {
-      return serially(async () => {
-        const answer = answerOf(requestId)
+      const answer = answerOf(requestId)
+      return turns.take(answer, async () => {
         const held = await store.outcome(answer)
         if (held && !held.withdrawn && !mayReplace(held.observer, report.observer)) return 'outranked'
+        if (held && says(held, report)) return 'known'
         const revision = held ? held.revision + 1 : 0
         // The last revision is kept for a withdrawal.
         if (revision >= MAX_REVISION) return 'outranked'
@@ -212,11 +213,12 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     withdraw(requestId) {
-      return serially(async () => {
-        const held = await store.outcome(answerOf(requestId))
+      const answer = answerOf(requestId)
+      return turns.take(answer, async () => {
+        const held = await store.outcome(answer)
         if (!held || held.withdrawn) return false
         const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
-        await remember(taken, (await store.hasLeft(held.answer)) ? departureOf(taken) : undefined)
+        await remember(taken, (await store.hasLeft(answer)) ? departureOf(taken) : undefined)
         return true
       })
     },
@@ -230,21 +232,30 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }))
     },
 
-    status: () => ({ ...network.status(), evidence: evidence.size, networkUp }),
+    status: () => ({
+      ...network.status(),
+      space: { name: space.name, id: space.id },
+      evidence: evidence.size,
+      networkUp,
+    }),
 
     async stop() {
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
-      await Promise.allSettled([outbox.settled(), lastWrite])
+      await Promise.all([outbox.settled(), turns.settled()])
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
   }
 }
 
+function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
+  return !withdrawn && isDeepStrictEqual(held, report)
+}
+
 /** A vector as look-ups want it, and what the last one found. */
 interface PreparedQuery {
-  table: Float64Array
+  table: Float32Array
   cells: readonly number[]
   code: string
   known?: { subject: string; insight: Insight }

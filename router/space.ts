@@ -2,7 +2,7 @@
  * A space is all that peers must share for two fingerprints to mean the same; this loads and verifies one.
  *
  * A folder of three files or more, numbers little-endian:
- * - `manifest.json`  names, sizes, and the SHA-256 of the others
+ * - `manifest.json`  names, sizes, the SHA-256 of the others, and what the embedder must make of a few texts
  * - `codebook.bin`   float16: mean (inputDimensions), projection (dimensions × inputDimensions, row-major; absent when
  *                    the manifest says `"projection": false`), cells (256 × dimensions), levels (14 × 16 × dimensions)
  * - `counts.bin`     uint16 × 65,536: how many distinct reference texts have each 4-digit code prefix
@@ -38,6 +38,11 @@ export interface Space {
   readonly products: Products
   /** How many distinct reference texts share a code prefix of 2, 3 and 4 hex digits: 256, 4,096 and 65,536 counts. */
   readonly counts: readonly [Uint32Array, Uint32Array, Uint32Array]
+  /**
+   * Texts by which an embedder is known to be the one this space was made for: each with its projected vector, rounded
+   * to 1/127. Empty where the embedder is part of the program.
+   */
+  readonly golden: readonly { readonly text: string; readonly vector: Float32Array }[]
   /** The checked bytes of `embedder.bin`, for whoever makes the vectors; undefined where the space has none. */
   readonly embedderTable?: Uint8Array
   /** The same of `teacher.bin`. */
@@ -64,6 +69,8 @@ export interface SpaceManifest {
   cells: typeof CELLS
   levels: typeof LEVELS
   branches: typeof BRANCHES
+  /** Of `Space.golden`; a vector is base64 of int8. */
+  golden?: { text: string; vector: string }[]
   files: { 'codebook.bin': Pin; 'counts.bin': Pin } & { [name in OpaqueFile]?: Pin }
 }
 
@@ -78,16 +85,7 @@ export class SpaceInvalidError extends Error {
  * @throws {SpaceInvalidError} naming the file that is missing, damaged or of the wrong size
  */
 export async function loadSpace(folder: string): Promise<Space> {
-  const file = join(folder, 'manifest.json')
-  const text = (await read(folder, 'manifest.json')).toString('utf8')
-  let manifest: unknown
-  try {
-    manifest = JSON.parse(text)
-  } catch (cause) {
-    throw new SpaceInvalidError(`${file} is not JSON; ${REMEDY}`, { cause })
-  }
-  if (!isManifest(manifest)) throw new SpaceInvalidError(`${file} is not a space's manifest; ${REMEDY}`)
-
+  const manifest = await readManifest(folder)
   const codebook = readFloats(await readPinned(folder, 'codebook.bin', manifest))
   const counts = readCounts(await readPinned(folder, 'counts.bin', manifest))
   const embedderTable = await readOpaque(folder, 'embedder.bin', manifest)
@@ -108,15 +106,31 @@ export async function loadSpace(folder: string): Promise<Space> {
     cells: take(CELLS * dimensions),
     levels: take(LEVELS * BRANCHES * dimensions),
   }
+  const golden = (manifest.golden ?? []).map(({ text, vector }) => ({ text, vector: fromBase64(vector) }))
   return {
     id: spaceId(manifest),
     name,
     ...tables,
     products: productsOf(tables),
     counts,
+    golden,
     ...(embedderTable && { embedderTable }),
     ...(teacherMap && { teacherMap }),
   }
+}
+
+/** @throws {SpaceInvalidError} when the folder has no manifest, or one that makes no sense */
+export async function readManifest(folder: string): Promise<SpaceManifest> {
+  const file = join(folder, 'manifest.json')
+  const text = (await read(folder, 'manifest.json')).toString('utf8')
+  let manifest: unknown
+  try {
+    manifest = JSON.parse(text)
+  } catch (cause) {
+    throw new SpaceInvalidError(`${file} is not JSON; ${REMEDY}`, { cause })
+  }
+  if (!isManifest(manifest)) throw new SpaceInvalidError(`${file} is not a space's manifest; ${REMEDY}`)
+  return manifest
 }
 
 /** 8 hex digits that stand for the manifest, and through its hashes for every byte of the space. */
@@ -175,6 +189,10 @@ function readCounts(bytes: Buffer): Space['counts'] {
   return [two, three, four]
 }
 
+function fromBase64(vector: string): Float32Array {
+  return Float32Array.from(new Int8Array(Buffer.from(vector, 'base64')), component => component / 127)
+}
+
 function isManifest(value: unknown): value is SpaceManifest {
   if (!isObject(value) || !isObject(value.embedder) || !isObject(value.files)) return false
   const { embedder, files } = value
@@ -191,10 +209,25 @@ function isManifest(value: unknown): value is SpaceManifest {
     value.cells === CELLS &&
     value.levels === LEVELS &&
     value.branches === BRANCHES &&
+    isGolden(value.golden, value.dimensions) &&
     isPin(files['codebook.bin']) &&
     isPin(files['counts.bin']) &&
     (files['embedder.bin'] === undefined || isPin(files['embedder.bin'])) &&
     (files['teacher.bin'] === undefined || isPin(files['teacher.bin']))
+  )
+}
+
+function isGolden(value: unknown, dimensions: number): boolean {
+  if (value === undefined) return true
+  return (
+    Array.isArray(value) &&
+    value.every(
+      item =>
+        isObject(item) &&
+        typeof item.text === 'string' &&
+        typeof item.vector === 'string' &&
+        Buffer.from(item.vector, 'base64').length === dimensions,
+    )
   )
 }
 

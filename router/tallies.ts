@@ -7,8 +7,8 @@ export interface Tally {
 }
 
 export interface Tallies {
-  /** Adds one outcome, or takes it back. */
-  count(subject: string, author: string, signal: number, direction: 1 | -1): void
+  /** Adds one outcome, or, by a negative weight, takes it back. */
+  count(subject: string, author: string, signal: number, weight: number): void
   /** What everyone says, each author's voice scaled down to the cap. */
   all(subject: string): Tally
   /** What one author says, in full. */
@@ -19,6 +19,9 @@ interface Subject {
   byAuthor: Map<string, Tally>
   all: Tally
 }
+
+/** Weights are no less than a tenth; what adding and taking back leaves is far less than this. */
+const ROUNDING = 1e-6
 
 const NOTHING: Readonly<Tally> = { n: 0, sum: 0 }
 
@@ -33,15 +36,15 @@ export function createTallies(capOf: (author: string) => number): Tallies {
   }
 
   return {
-    count(name, author, signal, direction) {
+    count(name, author, signal, weight) {
       const subject = subjects.get(name) ?? { byAuthor: new Map<string, Tally>(), all: { n: 0, sum: 0 } }
       subjects.set(name, subject)
       const tally = subject.byAuthor.get(author) ?? { n: 0, sum: 0 }
       addCapped(subject.all, tally, author, -1)
-      tally.n += direction
-      tally.sum += direction * signal
+      tally.n += weight
+      tally.sum += weight * signal
       addCapped(subject.all, tally, author, 1)
-      if (tally.n > 0) subject.byAuthor.set(author, tally)
+      if (tally.n > ROUNDING) subject.byAuthor.set(author, tally)
       else subject.byAuthor.delete(author)
       // Starting anew also ends what rounding has left.
       if (subject.byAuthor.size === 0) subjects.delete(name)

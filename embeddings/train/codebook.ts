@@ -38,6 +38,7 @@ export function trainTables(
     ...tables,
     products: productsOf(tables),
     counts: [new Uint32Array(0x100), new Uint32Array(0x1000), new Uint32Array(0x10000)],
+    golden: [],
   }
 
   const count = raw.length / inputDimensions

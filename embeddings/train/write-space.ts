@@ -16,6 +16,9 @@ export async function writeSpace(folder: string, space: Space, embedder: SpaceMa
     cells: CELLS,
     levels: LEVELS,
     branches: BRANCHES,
+    ...(space.golden.length > 0 && {
+      golden: space.golden.map(({ text, vector }) => ({ text, vector: int8Base64(vector) })),
+    }),
     files: {
       'codebook.bin': pin(codebook),
       'counts.bin': pin(counts),
@@ -33,6 +36,10 @@ export async function writeSpace(folder: string, space: Space, embedder: SpaceMa
 
 function pin(bytes: Uint8Array): { sha256: string; bytes: number } {
   return { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length }
+}
+
+function int8Base64(vector: Float32Array): string {
+  return Buffer.from(Int8Array.from(vector, component => Math.round(127 * component)).buffer).toString('base64')
 }
 
 function float16Bytes(tables: readonly Float32Array[]): Uint8Array {

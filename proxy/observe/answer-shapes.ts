@@ -1,5 +1,6 @@
 /** Reads one JSON document, a whole answer or an event of one, in the shapes of the APIs that model servers speak. */
-import { asRecord, type JsonRecord, type Tally } from './observation.ts'
+import { asRecord, type JsonRecord } from './json-record.ts'
+import type { Tally } from './observation.ts'
 
 type ReadShape = (answer: JsonRecord, tally: Tally) => void
 
@@ -61,6 +62,7 @@ function readChoice(choices: readonly unknown[], tally: Tally): void {
 /** A whole answer of the Responses API; in a stream its logprobs are told three times over, and count here only. */
 function readResponse(response: JsonRecord, tally: Tally): void {
   const { status } = response
+  tally.startOver()
   for (const item of records(response.output)) {
     if (isCall(item.type)) tally.called(item)
     for (const part of records(item.content)) readPart(part, tally)
@@ -117,6 +119,7 @@ const readTgi: ReadShape = (answer, tally) => {
   const details = asRecord(answer.details)
   const token = asRecord(answer.token)
   tally.said(token?.text)
+  if (typeof answer.generated_text === 'string') tally.startOver()
   tally.said(answer.generated_text)
   readLogprobs([token, ...records(details?.tokens)], tally)
   const prefill = Array.isArray(details?.prefill) && details.prefill.length > 0 ? details.prefill.length : undefined

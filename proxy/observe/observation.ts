@@ -1,4 +1,6 @@
 /** What can be learnt from an answer by reading along, and the tally in which it is gathered. */
+import { isJson, Pieces, ToolArguments } from './form.ts'
+import { asRecord } from './json-record.ts'
 
 /**
  * How far the reading came: `complete`; `partial`, when an event too large was left out; `broken_off`, when the client
@@ -28,6 +30,10 @@ export interface Observation {
   empty: boolean
   /** A length limit stopped it, or it ended without saying that it was over. */
   cutShort: boolean
+  /** The request asked for JSON, and the answer, which came whole, is none. */
+  badJson: boolean
+  /** A tool was called with arguments that are no JSON. */
+  badToolCall: boolean
   /** When a stream's first and last tokens came, `performance.now()`; undefined for documents. */
   firstTokenAt: number | undefined
   lastTokenAt: number | undefined
@@ -61,6 +67,21 @@ export class Tally {
   over = false
   #probability = 0
   #tokens = 0
+  readonly #wantsJson: () => boolean
+  #checked: boolean | undefined
+  readonly #text = new Pieces()
+  readonly #arguments = new ToolArguments()
+
+  /** @param wantsJson whether the answer is to be JSON; asked once, at the answer's first text */
+  constructor(wantsJson: () => boolean = () => false) {
+    this.#wantsJson = wantsJson
+  }
+
+  /** Whether all of the text has to be read, since it will be checked. */
+  get checksText(): boolean {
+    this.#checked ??= this.#wantsJson()
+    return this.#checked
+  }
 
   identify(id: unknown, model: unknown): void {
     this.completionId ??= asName(id)
@@ -73,7 +94,9 @@ export class Tally {
   }
 
   said(content: unknown): void {
-    if ((typeof content === 'string' || Array.isArray(content)) && content.length > 0) this.text = this.begun = true
+    if ((typeof content !== 'string' && !Array.isArray(content)) || content.length === 0) return
+    this.text = this.begun = true
+    if (this.checksText) this.#text.add(content)
   }
 
   thought(content: unknown): void {
@@ -81,7 +104,15 @@ export class Tally {
   }
 
   called(tools: unknown): void {
-    if (Array.isArray(tools) ? tools.length > 0 : asRecord(tools)) this.toolCall = this.begun = true
+    if (Array.isArray(tools) ? tools.length === 0 : !asRecord(tools)) return
+    this.toolCall = this.begun = true
+    this.#arguments.add(tools)
+  }
+
+  /** What comes now is the whole answer once more, whose parts have come before. */
+  startOver(): void {
+    this.#text.clear()
+    this.#arguments.clear()
   }
 
   finished(reason: unknown): void {
@@ -105,6 +136,7 @@ export class Tally {
     streamed: boolean,
   ): Omit<Observation, 'firstTokenAt' | 'lastTokenAt' | 'endedAt'> {
     const { completionId, model, inputTokens, outputTokens, finishReason, toolCall, refused, failed } = this
+    const whole = result === 'complete' && !refused && !failed && !CUT_SHORT.has(finishReason ?? '')
     const unannounced = !this.over && (result === 'broken_off' || (result === 'complete' && streamed))
     return {
       result,
@@ -119,14 +151,15 @@ export class Tally {
       failed,
       empty: result === 'complete' && !(this.text || toolCall || refused || failed),
       cutShort: unannounced || CUT_SHORT.has(finishReason ?? ''),
+      badJson: whole && !unannounced && this.text && !toolCall && this.checksText && this.#isNoJson(),
+      badToolCall: whole && !unannounced && toolCall && this.#arguments.broken,
     }
   }
-}
 
-export type JsonRecord = Record<string, unknown>
-
-export function asRecord(value: unknown): JsonRecord | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonRecord) : undefined
+  #isNoJson(): boolean {
+    const pieces = this.#text.all
+    return pieces !== undefined && !isJson(pieces.join(''))
+  }
 }
 
 /** Longer ones are no names, and nobody could ask for half of one. */

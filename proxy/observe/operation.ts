@@ -7,6 +7,7 @@ const ends: readonly (readonly [end: string, Operation])[] = [
   ['/chat/completions', 'chat'],
   ['/api/chat', 'chat'],
   ['/completions', 'text_completion'],
+  ['/completion', 'text_completion'],
   ['/responses', 'responses'],
   // Not `/messages` alone, which in the Assistants API are those of a thread.
   ['/v1/messages', 'messages'],

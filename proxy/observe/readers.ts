@@ -213,6 +213,7 @@ class StreamReader implements Reader, LineHandler {
   /** What the first events tell is known, so that the others need no reading unless something in them stands out. */
   #settled(): boolean {
     const { text, toolCall, completionId, model } = this.#tally
+    if (this.#tally.checksText) return false
     return (text || toolCall) && ((completionId !== undefined && model !== undefined) || this.#seen > HEAD_EVENTS)
   }
 }

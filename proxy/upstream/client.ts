@@ -1,31 +1,51 @@
 /** Sends requests to the LLM servers: connects, gives up in time, tries again where that is safe, and cancels. */
 import { readFileSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher, errors } from 'undici'
 import type { Upstreams } from './upstreams.ts'
 
-/** Under this key of a request's headers travels what else we know of it; reply-from has no other place for it. */
-export const DELIVERY: unique symbol = Symbol('qis.delivery')
-
-/** Under this key of an answer's stream are its trailers, complete when it has ended; reply-from hands on no others. */
-export const TRAILERS: unique symbol = Symbol('qis.trailers')
-
+/** A request as it goes out. */
 export interface Delivery {
-  /** Aborted when the client has left. */
-  signal: AbortSignal
-  /** The whole body where it was read, so that it can be sent again; it takes the place of the stream. */
-  body: Buffer | undefined
+  method: string
+  /** Path and query string as the client wrote them. */
+  path: string
+  /** Names and values in turn, without `host`, which is the upstream's own. */
+  headers: readonly string[]
+  /** What was read whole can be sent twice, a stream cannot. */
+  body: Buffer | Readable | null
   /** Origins to try, best first; not empty. */
   origins: readonly string[]
   /** Whether the upstream may be asked twice: nothing changes there, or only the electricity bill. */
   repeatable: boolean
 }
 
-type RequestOptions = Dispatcher.RequestOptions & { headers: Record<string | symbol, unknown> }
-type RequestCallback = (error: Error | null, data: Dispatcher.ResponseData) => void
+export interface AnswerHead {
+  status: number
+  /** The reason phrase. */
+  message: string
+  /** Names and values in turn, latin1, as the upstream wrote them. */
+  headers: readonly Buffer[]
+}
 
-/** What @fastify/reply-from needs of a client. */
+/** Takes an answer as it comes: `begin`, any number of `write`, `end`; or, at any point before the end, `fail`. */
+export interface AnswerSink {
+  begin(head: AnswerHead): void
+  /** @returns false to be given nothing more until `Sending.resume` */
+  write(bytes: Buffer): boolean
+  /** @param trailers names and values in turn, latin1 */
+  end(trailers: readonly Buffer[]): void
+  fail(error: Error): void
+}
+
+/** A request under way. */
+export interface Sending {
+  resume(): void
+  /** The client has left; the upstream need not go on. The sink hears of it through `fail`, unless all was said. */
+  cancel(reason: Error): void
+}
+
 export interface UpstreamClient {
-  request(options: RequestOptions, callback: RequestCallback): void
+  send(delivery: Delivery, sink: AnswerSink): Sending
 }
 
 export interface UpstreamClientOptions {
@@ -76,56 +96,106 @@ export function createUpstreamAgents(options: UpstreamClientOptions): UpstreamAg
   }
 }
 
+/**
+ * By undici's handlers and not by `request`, whose streams cost as much as all else on the way; and so that headers pass
+ * as they were written, in name, order and number.
+ */
 export function createUpstreamClient(
   agents: UpstreamAgents,
   upstreams: Pick<Upstreams, 'failed' | 'answered'>,
 ): UpstreamClient {
-  const { agent, freshAgent } = agents
+  return { send: (delivery, sink) => new Attempts(agents, upstreams, delivery, sink) }
+}
 
-  async function deliver(
-    request: Dispatcher.RequestOptions,
-    { signal, body, origins, repeatable }: Delivery,
-  ): Promise<Dispatcher.ResponseData> {
-    // A stream can be sent once only, unless the failure came before any of it was read.
-    const replayable = body !== undefined || request.body === undefined || request.body === null || request.body === ''
-    const waiting = [...origins]
-    let fresh = false
-    for (;;) {
-      const origin = waiting[0]
-      if (origin === undefined) throw new TypeError('there is no origin to deliver to')
-      try {
-        const response = await (fresh ? freshAgent : agent).request({
-          ...request,
-          origin,
-          headers: { ...(request.headers as Record<string, string>), host: hostOf(origin) },
-          body: body ?? request.body ?? null,
-          signal,
-        })
-        upstreams.answered(origin)
-        return { ...response, body: Object.assign(response.body, { [TRAILERS]: response.trailers }) }
-      } catch (error) {
-        if (signal.aborted || !replayable) throw error
-        if (repeatable && !fresh && closedWhileIdle(error)) {
-          fresh = true
-        } else if (neverArrived(error)) {
-          upstreams.failed(origin)
-          waiting.shift()
-          if (waiting.length === 0) throw error
-        } else {
-          throw error
-        }
-      }
-    }
+/** Sends a request until it is answered or there is nothing left to try. */
+class Attempts implements Sending, Dispatcher.DispatchHandler {
+  readonly #agents: UpstreamAgents
+  readonly #upstreams: Pick<Upstreams, 'failed' | 'answered'>
+  readonly #delivery: Delivery
+  readonly #sink: AnswerSink
+  /** Which of the origins is being asked. */
+  #at = 0
+  /** Asked again over a connection of its own, since a kept one was found closed. */
+  #fresh = false
+  #begun = false
+  #controller: Dispatcher.DispatchController | undefined
+  #cancelled: Error | undefined
+
+  constructor(
+    agents: UpstreamAgents,
+    upstreams: Pick<Upstreams, 'failed' | 'answered'>,
+    delivery: Delivery,
+    sink: AnswerSink,
+  ) {
+    this.#agents = agents
+    this.#upstreams = upstreams
+    this.#delivery = delivery
+    this.#sink = sink
+    this.#ask()
   }
 
-  return {
-    request({ headers, ...rest }, callback) {
-      const { [DELIVERY]: delivery, ...plain } = headers
-      deliver({ ...rest, headers: plain as Record<string, string> }, delivery as Delivery).then(
-        response => callback(null, response),
-        error => callback(error, undefined as never),
-      )
-    },
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  cancel(reason: Error): void {
+    this.#cancelled = reason
+    this.#controller?.abort(reason)
+  }
+
+  #ask(): void {
+    const { method, path, headers, body } = this.#delivery
+    const origin = this.#origin
+    const { agent, freshAgent } = this.#agents
+    const dispatcher = this.#fresh ? freshAgent : agent
+    dispatcher.dispatch({ origin, method, path, headers: ['host', hostOf(origin), ...headers], body }, this)
+  }
+
+  get #origin(): string {
+    const origin = this.#delivery.origins[this.#at]
+    if (origin === undefined) throw new TypeError('there is no origin to deliver to')
+    return origin
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#cancelled) controller.abort(this.#cancelled)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, message = ''): void {
+    // Informational answers concern the connection to the upstream; the real one follows.
+    if (status < 200) return
+    this.#begun = true
+    this.#upstreams.answered(this.#origin)
+    this.#sink.begin({ status, message, headers: (controller.rawHeaders ?? []) as readonly Buffer[] })
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, bytes: Buffer): void {
+    if (!this.#sink.write(bytes)) controller.pause()
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#sink.end((controller.rawTrailers ?? []) as readonly Buffer[])
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (this.#canAskAgain(error)) this.#ask()
+    else this.#sink.fail(error)
+  }
+
+  #canAskAgain(error: Error): boolean {
+    const { body, origins, repeatable } = this.#delivery
+    // A stream can be sent once only.
+    if (this.#begun || this.#cancelled || (body !== null && !Buffer.isBuffer(body))) return false
+    if (repeatable && !this.#fresh && closedWhileIdle(error)) {
+      this.#fresh = true
+      return true
+    }
+    if (!neverArrived(error)) return false
+    this.#upstreams.failed(this.#origin)
+    if (this.#at + 1 >= origins.length) return false
+    this.#at++
+    return true
   }
 }
 

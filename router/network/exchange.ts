@@ -137,7 +137,8 @@ export function createExchange(
   }
 }
 
-function encodeRequest(key: RoutingKey, offset: number, limit: number): Uint8Array {
+/** One request, without the length before it. */
+export function encodeRequest(key: RoutingKey, offset: number, limit: number): Uint8Array {
   const request = Buffer.alloc(REQUEST_BYTES)
   request.write(key, 'hex')
   request.writeUInt32BE(offset, 32)

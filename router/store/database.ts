@@ -40,10 +40,15 @@ export interface Database extends AsyncDisposable {
   write(statements: readonly Statement[]): Promise<number[]>
 }
 
+/** The end of this process, however sudden; or that of the machine's power as well, for one disk sync a commit. */
+export type Durability = 'process' | 'power'
+
 export interface DatabaseOptions {
   /** A path, or `:memory:`. */
   file: string
   schemas: readonly Schema[]
+  /** What a write that was acknowledged outlives. @default 'process' */
+  durability?: Durability
   /** How long a statement waits for another process's lock. @default 2000 */
   busyTimeoutMs?: number
   /** Calls in flight beyond which new ones are refused with ERR_DATABASE_BUSY. @default 10000 */
@@ -71,9 +76,9 @@ type Job = WorkerRequest extends infer R ? (R extends WorkerRequest ? Omit<R, 'i
  * @throws {DatabaseError} ERR_DATABASE_CORRUPT, _NEWER or _FAILED, naming the file and what to do; the file is left as it is
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { file, schemas, busyTimeoutMs = 2_000, maxQueue = 10_000 } = options
+  const { file, schemas, durability = 'process', busyTimeoutMs = 2_000, maxQueue = 10_000 } = options
   const worker = new Worker(new URL('./database-worker.ts', import.meta.url), {
-    workerData: { file, schemas, busyTimeoutMs },
+    workerData: { file, schemas, durability, busyTimeoutMs },
   })
   const waiting = new Map<number, PromiseWithResolvers<WorkerReply>>()
   let lastId = OPENED
@@ -84,12 +89,13 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     for (const { reject } of waiting.values()) reject(ended)
     waiting.clear()
   }
-  worker.on('message', (reply: WorkerReply) => {
-    const job = waiting.get(reply.id)
-    waiting.delete(reply.id)
-    if (!job) return
-    if ('error' in reply) job.reject(new DatabaseError(reply.error.code, reply.error.message))
-    else job.resolve(reply)
+  worker.on('message', (replies: WorkerReply[]) => {
+    for (const reply of replies) {
+      const job = waiting.get(reply.id)
+      waiting.delete(reply.id)
+      if (job && 'error' in reply) job.reject(new DatabaseError(reply.error.code, reply.error.message))
+      else job?.resolve(reply)
+    }
   })
   worker.on('error', cause => end(new DatabaseError('ERR_DATABASE_FAILED', `${file}: ${cause}`, { cause })))
   worker.on('exit', () => end(new DatabaseError('ERR_DATABASE_CLOSED', `${file} is closed`)))

@@ -28,6 +28,11 @@ export const routerSchema: Schema = {
        bytes BLOB NOT NULL, left_at INTEGER NOT NULL, recipients INTEGER NOT NULL,
        UNIQUE (answer, revision)
      ) STRICT;`,
+    // Sweeps find what has expired without looking at what has not.
+    `ALTER TABLE outbox ADD expires INTEGER NOT NULL DEFAULT 0;
+     UPDATE outbox SET expires = json_extract(payload, '$.ts') + 3600 * json_extract(payload, '$.ttl');
+     CREATE INDEX outbox_by_expiry ON outbox (expires);
+     CREATE INDEX ledger_by_time ON ledger (left_at);`,
   ],
 }
 
@@ -36,7 +41,35 @@ const LEDGER_LIFETIME_S = 400 * 24 * 3600
 
 const PAGE = 1_000
 
-export function createSqliteStore(database: Database): Store {
+/** Rows deleted, and free pages given back to the file system, in one go: milliseconds, for others wait meanwhile. */
+const SWEPT_ROWS = 2_000
+const RECLAIMED_PAGES = 1_000
+
+type Table = 'outcomes' | 'packets' | 'outbox' | 'ledger'
+
+/** Rows kept at most; when there are more, those that came first go. */
+export type StoreLimits = Partial<Record<Table, number>>
+
+/** A packet takes about 0.8 KB with its indexes, anything else less. */
+const LIMITS = { outcomes: 500_000, packets: 500_000, outbox: 100_000, ledger: 1_000_000 } satisfies StoreLimits
+
+export function createSqliteStore(database: Database, limits: StoreLimits = {}): Store {
+  const most = { ...LIMITS, ...limits }
+
+  /** Rows are numbered as they come, so that the oldest are found without counting. */
+  const trim = (table: Table): Statement => ({
+    sql: `DELETE FROM ${table} WHERE rowid <= (SELECT max(rowid) FROM ${table}) - ?`,
+    params: [most[table]],
+  })
+
+  async function deleteExpired(table: Table, column: string, until: number): Promise<void> {
+    const statement = {
+      sql: `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE ${column} <= ? LIMIT ${SWEPT_ROWS})`,
+      params: [until],
+    }
+    for (let deleted = SWEPT_ROWS; deleted === SWEPT_ROWS; ) [deleted = 0] = await database.write([statement])
+  }
+
   return {
     async outcome(answer) {
       const [row] = await database.all('SELECT outcome FROM outcomes WHERE answer = ?', [answer])
@@ -49,6 +82,8 @@ export function createSqliteStore(database: Database): Store {
           params: [outcome.answer, JSON.stringify(outcome), outcome.time, expires],
         },
         departure ? intoOutbox(departure) : outOfOutbox(outcome.answer),
+        trim('outcomes'),
+        trim('outbox'),
       ])
     },
     async outcomes(now, limit) {
@@ -59,7 +94,7 @@ export function createSqliteStore(database: Database): Store {
       return rows.reverse().map(readOutcome)
     },
     async putPacket(stored) {
-      const [changed] = await database.write([intoPackets(stored)])
+      const [changed] = await database.write([intoPackets(stored), trim('packets')])
       return changed === 1
     },
     async *packets(now, limit) {
@@ -109,6 +144,8 @@ export function createSqliteStore(database: Database): Store {
           sql: 'INSERT OR IGNORE INTO ledger (answer, revision, key, bytes, left_at, recipients) VALUES (?, ?, ?, ?, ?, 0)',
           params: [stored.packet.answer, stored.packet.revision, stored.key, stored.bytes, leftAt],
         },
+        trim('packets'),
+        trim('ledger'),
       ])
     },
     async delivered(packet, recipients, retryAt) {
@@ -138,23 +175,23 @@ export function createSqliteStore(database: Database): Store {
       }))
     },
     async sweep(now) {
-      await database.write([
-        { sql: 'DELETE FROM outcomes WHERE expires <= ?', params: [now] },
-        { sql: 'DELETE FROM packets WHERE expires <= ?', params: [now] },
-        { sql: 'DELETE FROM ledger WHERE left_at <= ?', params: [now - LEDGER_LIFETIME_S] },
-        {
-          sql: "DELETE FROM outbox WHERE json_extract(payload, '$.ts') + 3600 * json_extract(payload, '$.ttl') <= ?",
-          params: [now],
-        },
-      ])
+      await deleteExpired('outcomes', 'expires', now)
+      await deleteExpired('packets', 'expires', now)
+      await deleteExpired('outbox', 'expires', now)
+      await deleteExpired('ledger', 'left_at', now - LEDGER_LIFETIME_S)
+      for (let free = 1, before = 0; free !== before && free > 0; ) {
+        before = free
+        await database.all(`PRAGMA incremental_vacuum(${RECLAIMED_PAGES})`)
+        free = Number((await database.all('PRAGMA freelist_count'))[0]?.freelist_count)
+      }
     },
   }
 }
 
 function intoOutbox({ key, packet, dueAt }: OutboxEntry): Statement {
   return {
-    sql: 'INSERT OR REPLACE INTO outbox (answer, key, payload, due) VALUES (?, ?, ?, ?)',
-    params: [packet.answer, key, encodePayload(packet), dueAt],
+    sql: 'INSERT OR REPLACE INTO outbox (answer, key, payload, due, expires) VALUES (?, ?, ?, ?, ?)',
+    params: [packet.answer, key, encodePayload(packet), dueAt, expiresAt(packet)],
   }
 }
 

@@ -1,8 +1,8 @@
 /** What is known about a question: a kernel mean over nearby outcomes, around the model's base rate. Pure. */
+import type { Near } from '../code-index.ts'
 import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
-import type { Near } from '../nearest.ts'
-import type { Observer } from '../outcome.ts'
+import { OBSERVER_WEIGHT } from '../outcome.ts'
 import type { Tally } from '../tallies.ts'
 import { adjustmentBound, capped, type Voice } from './trust.ts'
 
@@ -42,7 +42,6 @@ export const MAX_NEIGHBOURS = 64
 const PRIOR_COUNT = 2
 const DOMAIN_COUNT = 4
 const HALF_LIFE_S = 7 * 24 * 3600
-const OBSERVER_WEIGHT: Record<Observer, number> = { h: 1, e: 0.8, i: 0.3 }
 const SAME_FAMILY = 0.5
 const OTHER_MODEL = 0.25
 const OTHER_DOMAIN = 0.5

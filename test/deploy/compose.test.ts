@@ -139,7 +139,7 @@ describe('deploy/Dockerfile', () => {
   it('copies every folder that the program is made of', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     assert.deepEqual(JSON.parse(instructions('CMD').at(-1) ?? ''), scripts.start?.split(' '))
-    for (const folder of ['embeddings', 'router', 'proxy']) {
+    for (const folder of ['embeddings', 'router', 'proxy', 'cli']) {
       assert.ok(instructions('COPY').includes(`${folder} ${folder}`), folder)
     }
   })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { createTransformersEmbedder } from '../../embeddings/transformers.ts'
 import { cosine, testEmbedder } from '../contracts/embedder.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 import { missing, POTION } from './shared-data.ts'
 
 const skip = missing(POTION)
@@ -59,7 +59,7 @@ describe('the transformers embedder', { skip }, () => {
       texts.map((text, i) => embedder.embed(i % 7 === 0 ? [text, 'and one more'] : [text])),
     )
     const once = await embedder.embed(texts)
-    for (const [i, [vector]] of together.entries()) assert.ok(cosine(vector, once[i]) > 0.9999, texts[i])
+    for (const [i, [vector]] of together.entries()) assert.deepEqual(vector, once[i], texts[i])
   })
 
   it('refuses what would wait beyond its bound, and recovers', async () => {
@@ -93,16 +93,84 @@ describe('the transformers embedder', { skip }, () => {
     await assert.rejects(embedder.embed(['c']), refused)
   })
 
-  it('fails what is in flight when its thread dies, and says so from then on', async () => {
+  it('refuses at once while its worker is lost, and embeds again with the next', async () => {
     const thread = once(process, 'worker') as Promise<[Worker]>
-    await using embedder = await createTransformersEmbedder({ model })
+    const told: unknown[] = []
+    const back = Promise.withResolvers<void>()
+    await using embedder = await createTransformersEmbedder({
+      model,
+      restartDelayMs: 1,
+      observer: {
+        workerLost: (cause, retryMs) => told.push(cause.code, retryMs),
+        workerReplaced: () => back.resolve(),
+      },
+    })
     const [worker] = await thread
+    const before = await embedder.embed(['a'])
     const inFlight = embedder.embed(['a'])
-    const refused = { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /the embedding worker ended with code 1/ }
-    const rejected = assert.rejects(inFlight, refused)
+    const queued = embedder.embed(['b'])
+    const refused = {
+      code: 'ERR_EMBEDDER_UNAVAILABLE',
+      message: 'the embedding worker ended with code 1; another is being started',
+    }
+    const both = Promise.all([assert.rejects(inFlight, refused), assert.rejects(queued, refused)])
     await worker.terminate()
-    await rejected
-    await assert.rejects(embedder.embed(['b']), refused)
+    await both
+    const asked = performance.now()
+    await assert.rejects(embedder.embed(['c']), refused)
+    assert.ok(performance.now() - asked < 50, 'nobody waits for a worker that is being started')
+    await back.promise
+    assert.deepEqual(await embedder.embed(['a']), before)
+    assert.deepEqual(told, ['ERR_EMBEDDER_UNAVAILABLE', 1])
+  })
+
+  it('stops replacing workers when none comes up, and waits longer before each', async () => {
+    await using folder = await tempFolder()
+    const copy = join(folder.path, 'model')
+    await cp(POTION, copy, { recursive: true })
+    const thread = once(process, 'worker') as Promise<[Worker]>
+    const waits: (number | undefined)[] = []
+    const gaveUp = Promise.withResolvers<void>()
+    await using embedder = await createTransformersEmbedder({
+      model: copy,
+      restartDelayMs: 1,
+      maxRestarts: 3,
+      observer: {
+        workerLost(_cause, retryMs) {
+          waits.push(retryMs)
+          if (retryMs === undefined) gaveUp.resolve()
+        },
+        workerReplaced: () => assert.fail('there is no model left to load'),
+      },
+    })
+    const [worker] = await thread
+    await rm(copy, { recursive: true })
+    await worker.terminate()
+    await gaveUp.promise
+    assert.deepEqual(waits, [1, 2, 4, undefined])
+    await assert.rejects(embedder.embed(['a']), { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /and so did 3 after it/ })
+  })
+
+  it('replaces a worker that hangs over a batch', async () => {
+    const back = Promise.withResolvers<void>()
+    await using embedder = await createTransformersEmbedder({
+      model,
+      runDeadlineMs: 20,
+      restartDelayMs: 1,
+      observer: { workerLost: () => undefined, workerReplaced: () => back.resolve() },
+    })
+    // Not a hang, but work for a while, and to the deadline that is the same.
+    const large = embedder.embed(Array.from({ length: 250 }, (_, i) => `text ${i} `.repeat(200)))
+    await assert.rejects(large, { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /a run took longer than 20 ms/ })
+    await back.promise
+    assert.equal((await embedder.embed(['a'])).length, 1)
+  })
+
+  it('gives up on a model that takes too long to load', async () => {
+    await assert.rejects(createTransformersEmbedder({ model, loadDeadlineMs: 1 }), (error: Error) => {
+      assert.match(String(error.cause), /loading the model took longer than 1 ms/)
+      return true
+    })
   })
 
   it('says what it looked for when the folder is missing or not complete', async () => {
@@ -110,20 +178,16 @@ describe('the transformers embedder', { skip }, () => {
       code: 'ERR_EMBEDDER_UNAVAILABLE',
       message: /there is no model folder .*no\/such\/model/,
     })
-    const folder = await mkdtemp(join(tmpdir(), 'qis-model-'))
-    try {
-      for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json']) {
-        await cp(join(POTION, file), join(folder, file))
-      }
-      await assert.rejects(createTransformersEmbedder({ model: folder }), (error: Error & { code?: string }) => {
-        assert.equal(error.code, 'ERR_EMBEDDER_UNAVAILABLE')
-        assert.ok(error.message.includes(folder), error.message)
-        assert.match(String(error.cause), /model_quantized\.onnx/)
-        return true
-      })
-    } finally {
-      await rm(folder, { recursive: true })
+    await using folder = await tempFolder()
+    for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json']) {
+      await cp(join(POTION, file), join(folder.path, file))
     }
+    await assert.rejects(createTransformersEmbedder({ model: folder.path }), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'ERR_EMBEDDER_UNAVAILABLE')
+      assert.ok(error.message.includes(folder.path), error.message)
+      assert.match(String(error.cause), /model_quantized\.onnx/)
+      return true
+    })
   })
 
   it('loads the weights it is told, and no others', async () => {

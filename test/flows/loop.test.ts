@@ -23,6 +23,7 @@ async function twoSites() {
         QIS_DATA: join(folder.path, name),
         QIS_CAPTURE: join(folder.path, `${name}.capture`),
         QIS_PROFILE: 'open',
+        QIS_IMPLICIT: 'off',
         QIS_BOOTSTRAP: bootstrap.join(','),
       }),
     )

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Embedder } from '../../embeddings/embedder.ts'
 import { EmbedderError } from '../../embeddings/embedder.ts'
-import { type Adviser, createAdviser } from '../../proxy/advise.ts'
+import { createStaticEmbedder } from '../../embeddings/static.ts'
+import { type Adviser, createAdviser, type Departure } from '../../proxy/advise.ts'
+import { createDomains } from '../../proxy/domain.ts'
 import type { Insight, Question } from '../../router/router.ts'
 import { missing, POTION } from '../embeddings/shared-data.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
@@ -21,6 +23,12 @@ const insight: Insight = {
   peers: 1,
 }
 
+/** Nothing is configured: only the client tells. */
+const untold = await createDomains(
+  { embedder: createStaticEmbedder(), mean: new Float32Array(0), logger: { debug() {}, info() {}, warn() {} } },
+  undefined,
+)
+
 /** An adviser whose embedder does as the test says, and the questions that reached the router. */
 function advising(embed: Embedder['embed'], lookup: (question: Question) => Insight = () => insight) {
   const asked: Question[] = []
@@ -34,13 +42,13 @@ function advising(embed: Embedder['embed'], lookup: (question: Question) => Insi
   }
   const logger = { debug() {}, info() {}, warn: (_details: unknown, message = '') => void warnings.push(message) }
   const adviser: Adviser = createAdviser(
-    { embedder, router, logger, clock: () => 1_760_000_000_000 },
+    { embedder, router, domains: untold, logger, clock: () => 1_760_000_000_000 },
     { deadlineMs: 30 },
   )
-  const advise = (content: unknown, headers = {}) =>
-    adviser.advise(URL, headers, body(content), new AbortController().signal)
+  const advise = (content: unknown, headers = {}) => adviser.advise(URL, headers, body(content), STAYS)
   return { adviser, advise, asked, warnings }
 }
+const STAYS: Departure = { left: false, signal: new AbortController().signal }
 const one = async () => [Float32Array.of(1, 0)]
 
 suite('advice', () => {
@@ -63,6 +71,8 @@ suite('advice', () => {
       time: 1_760_000_000,
       confidence: 0.7,
     })
+    assert.equal((await advise('hello')).record?.domain, 'general')
+    assert.equal(asked[1]?.domain, 'general')
   })
 
   test('is waited for no longer than the deadline', async () => {
@@ -86,18 +96,22 @@ suite('advice', () => {
     })
     assert.equal((await lost.advise('hello')).result, 'failed')
     assert.equal(broken.warnings.length + lost.warnings.length, 2)
+    const away = advising(async () => {
+      throw new EmbedderError('ERR_EMBEDDER_UNAVAILABLE', 'another is being started')
+    })
+    assert.equal((await away.advise('hello')).result, 'failed')
+    assert.equal(away.warnings.length, 0, 'a warning a request would bury the one that says why')
   })
 
   test('is not sought where there is nothing to embed, or where it is not wanted', async () => {
     const { adviser, advise, asked } = advising(async () => [new Float32Array(2)])
-    const { signal } = new AbortController()
     const results = await Promise.all([
       advise(''),
       advise([{ type: 'image_url' }]),
       advise('a text in which the embedder knows no word'),
       advise('hello', { 'x-qis-opt-out': '1' }),
-      adviser.advise(URL, {}, undefined, signal),
-      adviser.advise(URL, {}, Buffer.from('{'), signal),
+      adviser.advise(URL, {}, undefined, STAYS),
+      adviser.advise(URL, {}, Buffer.from('{'), STAYS),
     ])
     assert.deepEqual(
       results.map(({ result }) => result),

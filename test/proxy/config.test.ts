@@ -34,18 +34,29 @@ suite('the configuration', () => {
     ['QIS_DATA_LISTEN', '[::1]:9000', 'dataListen', { host: '::1', port: 9000 }],
     ['QIS_ADMIN_LISTEN', 'localhost:0', 'adminListen', { host: 'localhost', port: 0 }],
     ['QIS_DATA', '/var/lib/qis', 'dataDir', '/var/lib/qis'],
+    ['QIS_DURABILITY', 'full', 'durability', 'power'],
+    ['QIS_DURABILITY', '', 'durability', 'process'],
     ['QIS_MODE', 'receive', 'mode', 'receive'],
     ['QIS_PROFILE', 'open', 'profile', 'open'],
     ['QIS_BOOTSTRAP', ' /a , /b,', 'bootstrap', ['/a', '/b']],
     ['QIS_UPSTREAM_HEADERS', 'off', 'upstreamHeaders', false],
     ['QIS_FIRST_BYTE_TIMEOUT_MS', '0', 'firstByteTimeoutMs', 0],
     ['QIS_LOG_LEVEL', '', 'logLevel', 'info'],
+    ['QIS_EMBEDDER', 'minilm', 'embedder', 'minilm'],
+    ['QIS_EMBEDDER_FALLBACK', '', 'embedderFallback', 'none'],
+    ['QIS_IMPLICIT', 'off', 'implicit', []],
+    ['QIS_IMPLICIT', 'empty, cut', 'implicit', ['empty', 'cut']],
+    ['QIS_FEEDBACK_ORIGINS', 'https://a.example, http://b:81', 'feedbackOrigins', ['https://a.example', 'http://b:81']],
+    ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],
+    ['QIS_RECEIPT_LIFETIME_S', '3600', 'receiptLifetimeS', 3600],
+    ['QIS_EVALUATOR_TOKEN', 'x', 'evaluatorToken', 'x'],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
   }
 
   const bad: [string, string, RegExp][] = [
+    ['QIS_DURABILITY', 'maximal', /one of normal, full/],
     ['QIS_UPSTREAM', 'localhost:11434', /origin like/],
     ['QIS_UPSTREAM', 'http://x/api', /origin like/],
     ['QIS_UPSTREAM', 'ftp://x', /origin like/],
@@ -57,7 +68,13 @@ suite('the configuration', () => {
     ['QIS_ADVICE_DEADLINE_MS', '1.5', /whole number from 1 to 10000/],
     ['QIS_ADVICE_DEADLINE_MS', '0', /whole number from 1 to 10000/],
     ['QIS_UPSTREAM_HEADERS', 'yes', /one of on, off/],
+    ['QIS_IMPLICIT', 'empty,rude', /one of empty, cut/],
+    ['QIS_FEEDBACK_ORIGINS', 'https://a.example/', /without a path/],
+    ['QIS_FEEDBACK_ORIGINS', 'a.example', /without a path/],
+    ['QIS_RECEIPT_LIFETIME_S', '0', /whole number from 1/],
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
+    ['QIS_EMBEDDER', 'word2vec', /one of static, minilm, transformers/],
+    ['QIS_EMBEDDER_FALLBACK', 'potion', /one of none, static/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]

@@ -2,61 +2,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
+import { answering, ask, outcomes, refused, taken } from '../support/asking.ts'
 import { until } from '../support/poll.ts'
-import { chat, postFeedback, startTestSidecar, type TestSidecar } from '../support/sidecar.ts'
-import { startUpstream } from '../support/upstream.ts'
+import { postFeedback, startTestSidecar } from '../support/sidecar.ts'
 
-const QUESTION = 'How much ibuprofen may an adult take per day?'
-
-/** A chat completion whose id is of the test's choosing. */
-async function answering(ids: string[] = []) {
-  return startUpstream({
-    handler: async ({ request, response }) => {
-      await request.body
-      const id = ids.shift() ?? 'chatcmpl-1'
-      const logprobs = { content: [{ token: 'x', logprob: Math.log(0.5) }] }
-      response
-        .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ id, model: 'm', choices: [{ index: 0, message: { content: 'x' }, logprobs }] }))
-    },
-  })
-}
-
-async function ask({ data }: TestSidecar, question = QUESTION) {
-  const response = await chat(data, question)
-  const { id } = (await response.json()) as { id: string }
-  const header = (name: string) => response.headers.get(`x-qis-${name}`)
-  return {
-    completionId: id,
-    requestId: header('request-id') ?? '',
-    receipt: header('receipt') ?? '',
-    confidence: header('confidence'),
-  }
-}
-
-async function outcomes({ dataDir }: TestSidecar): Promise<Record<string, unknown>[]> {
-  using database = new DatabaseSync(join(dataDir, 'qis.db'), { readOnly: true })
-  return database
-    .prepare('SELECT outcome FROM outcomes')
-    .all()
-    .map(row => JSON.parse(String(row.outcome)))
-}
-
-async function taken(response: Response) {
-  const body = await response.text()
-  assert.equal(response.status, 202, body)
-  return JSON.parse(body) as { feedback_id: string; status: string }
-}
-
-async function refused(response: Response, status: number, code: string, field: string | null) {
-  const { error } = (await response.json()) as { error: { code: string; param: string | null; message: string } }
-  assert.deepEqual(
-    { status: response.status, code: error.code, field: error.param },
-    { status, code, field },
-    error.message,
-  )
-  assert.ok(error.message.length > 10)
-}
+const EVALUATOR = { QIS_EVALUATOR_TOKEN: 'judge' }
+const AS_EVALUATOR = { authorization: 'Bearer judge' }
 
 suite('feedback names an answer', () => {
   test('by request id, by receipt and by completion id, and each changes what the next client is told', async () => {
@@ -133,16 +84,17 @@ suite('what is said', () => {
     ['0', { rating: 0 }, { signal: 0 }],
     ['a score', { score: 0.25 }, { signal: 0.25 }],
     ['a correction alone', { correction: { type: 'reasoning', text: 'no' } }, { signal: 0, correction: 'reasoning' }],
-    ['a correction as a string', { correction: 'it is 1200 mg' }, { signal: 0, correction: 'other' }],
+    ['a correction as a string', { correction: 'it is 1200 mg' }, { signal: 0, correction: 'factual' }],
     ["an evaluator's word", { rating: 'up', source: 'evaluator' }, { signal: 1, observer: 'e' }],
     ["a program's guess", { score: 0.5, source: 'app' }, { signal: 0.5, observer: 'i' }],
   ]
   for (const [name, body, expected] of said) {
     test(`${name} becomes an outcome, with the confidence the model itself had`, async () => {
       await using upstream = await answering()
-      await using sidecar = await startTestSidecar(upstream.url)
+      await using sidecar = await startTestSidecar(upstream.url, EVALUATOR)
       const { requestId } = await ask(sidecar)
-      await taken(await postFeedback(sidecar.data, { request_id: requestId, ...body }))
+      const headers = 'source' in body && body.source === 'evaluator' ? AS_EVALUATOR : {}
+      await taken(await postFeedback(sidecar.data, { request_id: requestId, ...body }, headers))
       const [outcome] = await outcomes(sidecar)
       assert.partialDeepStrictEqual(outcome, expected)
       assert.ok(Math.abs(Number(outcome?.confidence) - 0.5) < 1e-9, 'mean token probability of the logprobs')
@@ -168,14 +120,24 @@ suite('what is said', () => {
     assert.partialDeepStrictEqual((await outcomes(sidecar))[0], { signal: 1, revision: 3, withdrawn: false })
   })
 
-  test('an idempotency key makes a retry harmless, whatever it says', async () => {
+  test('an idempotency key makes a retry harmless, and is no one else’s', async () => {
     await using upstream = await answering()
     await using sidecar = await startTestSidecar(upstream.url)
     const { requestId } = await ask(sidecar)
     const post = (rating: string) =>
       postFeedback(sidecar.data, { request_id: requestId, rating }, { 'idempotency-key': 'k1' })
-    assert.equal((await taken(await post('up'))).status, 'accepted')
-    assert.equal((await taken(await post('down'))).status, 'duplicate')
+    const first = await taken(await post('up'))
+    assert.equal(first.status, 'accepted')
+    await taken(await postFeedback(sidecar.data, { request_id: requestId, rating: 'down' }))
+    assert.deepEqual(await taken(await post('up')), first, 'the same answer, and what was said since stands')
+    assert.equal((await outcomes(sidecar))[0]?.signal, 0)
+    await refused(await post('down'), 422, 'idempotency_conflict', 'idempotency-key')
+    const other = await postFeedback(
+      sidecar.data,
+      { request_id: requestId, rating: 'down' },
+      { 'idempotency-key': 'k1', authorization: 'Bearer somebody-else' },
+    )
+    assert.equal((await taken(other)).status, 'duplicate')
   })
 
   test('twenty thumbs at once for one answer are one outcome', async () => {
@@ -196,9 +158,11 @@ suite('what is said', () => {
 suite('bad input is told what is wrong with it', () => {
   const bad: [string, unknown, number, string, string | null][] = [
     ['no JSON', '{"rating":', 400, 'invalid_json', null],
-    ['an array', [], 422, 'invalid_field', ''],
+    ['nothing', '', 422, 'invalid_field', ''],
+    ['a text', '"up"', 422, 'invalid_field', ''],
+    ['an empty batch', [], 422, 'invalid_field', ''],
     ['no target', { rating: 'up' }, 422, 'invalid_field', 'request_id'],
-    ['two targets', { request_id: 'a', receipt: 'b', rating: 'up' }, 422, 'invalid_field', 'receipt'],
+    ['two targets', { request_id: 'a', receipt: 'b', rating: 'up' }, 422, 'invalid_field', 'receipt, request_id'],
     ['nothing said', { request_id: 'a' }, 422, 'invalid_field', 'rating'],
     ['an unknown rating', { request_id: 'KNOWN', rating: 'meh' }, 422, 'invalid_field', 'rating'],
     ['a score above 1', { request_id: 'a', score: 1.5 }, 422, 'invalid_field', 'score'],
@@ -208,7 +172,7 @@ suite('bad input is told what is wrong with it', () => {
       { request_id: 'a', correction: { type: 'spelling' } },
       422,
       'invalid_field',
-      'correction',
+      'correction.type',
     ],
     ['an unknown source', { request_id: 'a', rating: 'up', source: 'boss' }, 422, 'invalid_field', 'source'],
     ['an unknown field', { request_id: 'a', rating: 'up', mood: 1 }, 422, 'invalid_field', 'mood'],
@@ -216,7 +180,7 @@ suite('bad input is told what is wrong with it', () => {
     ['an unknown request id', { request_id: 'qis-0', rating: 'up' }, 404, 'unknown_id', 'request_id'],
     ['an unknown completion id', { completion_id: 'nope', rating: 'up' }, 404, 'unknown_id', 'completion_id'],
     ['a forged receipt', { receipt: 'A'.repeat(200), rating: 'up' }, 422, 'receipt_invalid', 'receipt'],
-    ['a body that is too large', { request_id: 'a', comment: 'x'.repeat(70_000) }, 413, 'body_too_large', null],
+    ['a body that is too large', { request_id: 'a', comment: 'x'.repeat(1_100_000) }, 413, 'body_too_large', null],
   ]
   test('every one of them, and nothing is kept', async t => {
     await using upstream = await answering()

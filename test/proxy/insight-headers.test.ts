@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { validateHeaderValue } from 'node:http'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { insightHeaders, readHints, withoutInsight } from '../../proxy/insight-headers.ts'
+import { insightHeaders, readHints } from '../../proxy/insight-headers.ts'
 import type { Insight } from '../../router/router.ts'
 
 const insight: Insight = {
@@ -17,10 +17,9 @@ const insight: Insight = {
 
 suite('what we tell', () => {
   test('confidence, adjustment and evidence, in the documented spelling', () => {
-    assert.deepEqual(insightHeaders({ requestId: 'qis-1', receipt: 'r', insight, debug: false }), {
+    assert.deepEqual(insightHeaders({ requestId: 'qis-1', insight, debug: false }), {
       'x-qis-version': '1',
       'x-qis-request-id': 'qis-1',
-      'x-qis-receipt': 'r',
       'x-qis-confidence': '0.73',
       'x-qis-adjustment': '-0.12',
       'x-qis-evidence': 'moderate',
@@ -37,6 +36,17 @@ suite('what we tell', () => {
     assert.equal(headers['x-qis-fingerprint'], insight.code)
     assert.equal(headers['x-qis-cell'], 'a3')
     assert.equal(headers['x-qis-peers'], '3')
+  })
+
+  test('how the domain was found, on request', () => {
+    const nearest = { name: 'law', similarity: 0.41234, threshold: 0.35 }
+    const told = (debug: boolean) =>
+      insightHeaders({ requestId: 'q', debug, domain: { name: 'law', source: 'examples', nearest } })
+    assert.deepEqual(told(false), insightHeaders({ requestId: 'q', debug: false }))
+    const { 'x-qis-domain': name, 'x-qis-domain-source': source, 'x-qis-domain-nearest': near } = told(true)
+    assert.deepEqual([name, source, near], ['law', 'examples', 'law; similarity=0.412; threshold=0.350'])
+    const said = insightHeaders({ requestId: 'q', debug: true, domain: { name: 'law', source: 'client' } })
+    assert.equal(said['x-qis-domain-nearest'], undefined)
   })
 
   test('an adjustment has a sign, and none is minus zero', () => {
@@ -64,21 +74,17 @@ suite('what the client says', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
         const hints = readHints({ 'x-qis-domain': text, 'x-qis-strategy': text, 'x-qis-self-confidence': text })
-        assert.match(hints.domain, /^[a-z0-9][a-z0-9._-]{0,31}$/)
+        if (hints.domain !== undefined) assert.match(hints.domain, /^[a-z0-9][a-z0-9._-]{0,31}$/)
         if (hints.strategy !== undefined) validateHeaderValue('x', hints.strategy)
         assert.ok(hints.selfConfidence === undefined || (hints.selfConfidence >= 0 && hints.selfConfidence <= 1))
       }),
     )
     assert.deepEqual(readHints({ 'x-qis-domain': 'a\r\nb', 'x-qis-self-confidence': '7' }), {
-      domain: 'general',
+      domain: undefined,
       strategy: undefined,
       selfConfidence: undefined,
       debug: false,
       optOut: false,
     })
-  })
-
-  test('is taken off whatever its case', () => {
-    assert.deepEqual(withoutInsight({ 'X-QIS-Domain': 'a', 'x-qis-anything': 'b', accept: 'c' }), { accept: 'c' })
   })
 })

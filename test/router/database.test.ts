@@ -85,6 +85,121 @@ describe('a database', () => {
   })
 })
 
+describe('writes that wait together', () => {
+  const insert = (text: string) => [{ sql: INSERT, params: [text] }]
+
+  it('are kept in the order they were asked for', async () => {
+    await using database = await openNotes(':memory:')
+    const order = Array.from({ length: 1_000 }, (_, index) => `${index}`)
+    await Promise.all(order.map(text => database.write(insert(text))))
+    assert.deepEqual(await texts(database), order)
+  })
+
+  it('cost far fewer commits than there are', async () => {
+    await using folder = await temporaryFolder()
+    const file = folder.path('qis.db')
+    await using database = await openNotes(file)
+    const frames = async () => (await stat(`${file}-wal`)).size
+    const begun = await frames()
+    for (let count = 0; count < 50; count++) await database.write(insert('alone'))
+    const alone = (await frames()) - begun
+    await Promise.all(Array.from({ length: 50 }, () => database.write(insert('together'))))
+    const together = (await frames()) - begun - alone
+    assert.ok(together * 5 < alone, `${together} bytes of log for 50 together, ${alone} for 50 alone`)
+  })
+
+  it('see what was asked before them, and only the one at fault fails', async () => {
+    await using database = await openNotes(':memory:')
+    const results = await Promise.allSettled([
+      database.write(insert('a')),
+      database.all('SELECT count(*) AS n FROM notes'),
+      database.write([...insert('b'), { sql: 'INSERT INTO notes (id) VALUES (1)' }]),
+      database.write(insert('c')),
+      database.all('SELECT nonsense'),
+      database.all('SELECT count(*) AS n FROM notes'),
+    ])
+    const seen = results.map(result => (result.status === 'fulfilled' ? result.value : result.reason.code))
+    assert.deepEqual(JSON.parse(JSON.stringify(seen)), [
+      [1],
+      [{ n: 1 }],
+      'ERR_DATABASE_FAILED',
+      [1],
+      'ERR_DATABASE_FAILED',
+      [{ n: 2 }],
+    ])
+    assert.deepEqual(await texts(database), ['a', 'c'])
+  })
+
+  it('do not fail together when one of them is too large for the disk', async () => {
+    await using database = await openNotes(':memory:')
+    await database.all('PRAGMA max_page_count = 10')
+    const sizes = [10, 100_000, 20]
+    const results = await Promise.allSettled(sizes.map(size => database.write(insert('x'.repeat(size)))))
+    assert.deepEqual(
+      results.map(result => (result.status === 'rejected' ? result.reason.code : 'kept')),
+      ['kept', 'ERR_DATABASE_FULL', 'kept'],
+    )
+    assert.deepEqual(
+      (await texts(database)).map(text => String(text).length),
+      [10, 20],
+    )
+  })
+})
+
+describe('the durability of a database', () => {
+  it('is against a crash of the process, or against a power cut too', async () => {
+    await using folder = await temporaryFolder()
+    const synchronous = async (options: Partial<DatabaseOptions>) => {
+      await using database = await openNotes(folder.path('qis.db'), options)
+      const [row] = await database.all('PRAGMA synchronous')
+      assert.equal((await database.all('PRAGMA journal_mode'))[0]?.journal_mode, 'wal')
+      return row?.synchronous
+    }
+    // https://sqlite.org/pragma.html#pragma_synchronous: 1 NORMAL, 2 FULL
+    assert.equal(await synchronous({}), 1)
+    assert.equal(await synchronous({ durability: 'process' }), 1)
+    assert.equal(await synchronous({ durability: 'power' }), 2)
+  })
+})
+
+describe('a file that has room again', () => {
+  const LARGE = 'x'.repeat(100_000)
+  const fill = (database: Database) =>
+    database.write(Array.from({ length: 50 }, () => ({ sql: INSERT, params: [LARGE] })))
+  const reclaim = async (database: Database) => {
+    await database.write([{ sql: 'DELETE FROM notes' }])
+    await database.all('PRAGMA incremental_vacuum(10000)')
+    await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
+  }
+
+  it('gives it back to the file system', async () => {
+    await using folder = await temporaryFolder()
+    const file = folder.path('qis.db')
+    await using database = await openNotes(file)
+    await fill(database)
+    await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
+    const full = (await stat(file)).size
+    await reclaim(database)
+    assert.ok(full > 5_000_000 && (await stat(file)).size < 100_000, `${full} bytes, then ${(await stat(file)).size}`)
+  })
+
+  it('gives it back as well when an earlier version made it, which could not', async () => {
+    await using folder = await temporaryFolder()
+    const file = folder.path('qis.db')
+    const earlier = new DatabaseSync(file)
+    earlier.exec(`PRAGMA journal_mode = WAL; ${notes.migrations[0]}`)
+    earlier.exec('CREATE TABLE schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT')
+    earlier.exec("INSERT INTO schema_version VALUES ('notes', 1); INSERT INTO notes (text) VALUES ('kept')")
+    assert.equal(earlier.prepare('PRAGMA auto_vacuum').get()?.auto_vacuum, 0)
+    earlier.close()
+    await using database = await openNotes(file)
+    assert.deepEqual(await texts(database), ['kept'])
+    await fill(database)
+    await reclaim(database)
+    assert.ok((await stat(file)).size < 100_000)
+  })
+})
+
 describe('a file that is no database of ours', () => {
   it('is refused by name, its bytes untouched: noise', async () => {
     await using folder = await temporaryFolder()

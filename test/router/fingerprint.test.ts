@@ -190,7 +190,7 @@ describe('a fingerprint', () => {
 function withProjection(
   { inputDimensions, mean, cells, levels }: Space,
   dimensions: number,
-): Omit<Space, 'id' | 'name' | 'counts'> {
+): Omit<Space, 'id' | 'name' | 'counts' | 'golden'> {
   const tables = {
     inputDimensions,
     dimensions,

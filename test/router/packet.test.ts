@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import fc from 'fast-check'
-import { packetId } from '../../router/network/checks.ts'
 import {
   decodePayload,
   encodePayload,
@@ -11,60 +9,10 @@ import {
   MAX_PACKET_BYTES,
   openPacket,
   type Packet,
-  readKeptPacket,
   sealPacket,
 } from '../../router/packet.ts'
 import { envelope, seedOf, signer } from '../support/envelope.ts'
 import { anyPacket, aPacket, keyOf, NOW } from '../support/router-support.ts'
-
-interface Golden {
-  name: string
-  /** Ed25519 seed, hex. */
-  seed: string
-  packet: Packet
-  payload: string
-  bytes: string
-  id: string
-  author: string
-}
-const golden = JSON.parse(readFileSync(new URL('../fixtures/packet.json', import.meta.url), 'utf8')) as Golden[]
-
-describe('a golden packet', () => {
-  for (const { name, seed, packet, payload, bytes, id, author } of golden) {
-    it(`(${name}) is written byte for byte as peers expect it`, async () => {
-      const key = await generateKeyPairFromSeed('Ed25519', Buffer.from(seed, 'hex'))
-      assert.equal(encodePayload(packet), payload)
-      assert.equal(Buffer.from(await sealPacket(packet, key)).toString('hex'), bytes)
-      assert.equal(Buffer.from(packetId(Buffer.from(bytes, 'hex'))).toString('hex'), id)
-    })
-
-    it(`(${name}) is read back, with its author`, async () => {
-      assert.deepEqual(await openPacket(Buffer.from(bytes, 'hex')), { packet, author })
-      assert.deepEqual(readKeptPacket(Buffer.from(bytes, 'hex')), { packet, author })
-    })
-
-    it(`(${name}) is a libp2p signed envelope (RFC 0002), built here by hand`, () => {
-      const built = envelope({ payload, ...signer(Buffer.from(seed, 'hex')) })
-      assert.equal(built.toString('hex'), bytes)
-    })
-  }
-
-  it('is refused when any of its bits is turned', async () => {
-    const bytes = Buffer.from(golden[0]?.bytes ?? '', 'hex')
-    for (let bit = 0; bit < bytes.length * 8; bit++) {
-      const changed = Buffer.from(bytes)
-      changed[bit >> 3] = (bytes[bit >> 3] as number) ^ (1 << (bit & 7))
-      await assert.rejects(openPacket(changed), { code: 'ERR_PACKET_INVALID' }, `bit ${bit}`)
-    }
-  })
-
-  it('is refused when cut short anywhere', async () => {
-    const bytes = Buffer.from(golden[0]?.bytes ?? '', 'hex')
-    for (let length = 0; length < bytes.length; length++) {
-      await assert.rejects(openPacket(bytes.subarray(0, length)), { code: 'ERR_PACKET_INVALID' }, `${length} bytes`)
-    }
-  })
-})
 
 describe('a packet', () => {
   it('comes back as it was sealed', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { createMemorySwarm } from '../../router/network/memory.ts'
+import type { Report } from '../../router/router.ts'
 import { FLIGHT, LINKED_LIST, startNode, TRAIN } from '../support/router-node.ts'
 import { NOW, temporaryFolder, until } from '../support/router-support.ts'
 
@@ -122,12 +123,31 @@ describe('a changed mind', () => {
     assert.equal(await say('e'), 'updated')
     assert.equal(await say('i', 0), 'outranked')
     assert.equal(await say('h'), 'updated')
-    assert.equal(await say('h'), 'updated')
+    assert.equal(await say('h'), 'known')
     assert.equal(await say('e', 0), 'outranked')
     assert.ok((await a.ask(TRAIN)).confidence > 0.7)
     assert.ok(await a.router.withdraw('x'))
     assert.equal(await say('i', 0), 'updated', 'once the stronger word is taken back')
     assert.ok((await a.ask(TRAIN)).confidence < 0.4)
+  })
+
+  it('that is none changes nothing, and sends nothing', async () => {
+    await using a = await startNode(createMemorySwarm())
+    const say = (report: Partial<Report> = {}) =>
+      a.learn(TRAIN, { requestId: 'x', confidence: 0.5, strategy: 'cot', ...report })
+    assert.equal(await say(), 'recorded')
+    await until(async () => (await a.router.ledger(ALL)).length === 1, 'it has left')
+    for (let again = 0; again < 3; again++) assert.equal(await say(), 'known')
+    assert.equal((await a.store.outcomes(NOW, 10))[0]?.revision, 0)
+    const changes: Partial<Report>[] = [
+      { confidence: 0.6 },
+      { correction: 'format' },
+      { signal: 0.5 },
+      { strategy: 'rag' },
+    ]
+    for (const change of changes) assert.equal(await say(change), 'updated')
+    assert.ok(await a.router.withdraw('x'))
+    assert.equal(await say(), 'updated', 'what was taken back may be said again')
   })
 
   it('is taken in turn when many change theirs at once', async () => {

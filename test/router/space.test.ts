@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { loadSpace, type SpaceManifest } from '../../router/space.ts'
 import { SPACES } from '../embeddings/shared-data.ts'
 
-const NAMES = ['sense-1', 'potion-base-2m']
+const NAMES = ['sense-1', 'potion-base-2m', 'minilm-l6-v2']
 
 describe('a space', () => {
   for (const name of NAMES) {
@@ -16,8 +16,9 @@ describe('a space', () => {
       assert.equal(space.name, name)
       assert.match(space.id, /^[0-9a-f]{8}$/)
       assert.equal(space.mean.length, space.inputDimensions)
-      assert.equal(space.projection, undefined)
-      assert.equal(space.embedderTable !== undefined, name === 'sense-1')
+      assert.equal(space.projection?.length ?? 0, name === 'minilm-l6-v2' ? 64 * space.inputDimensions : 0)
+      for (const learnt of [space.embedderTable, space.teacherMap])
+        assert.equal(learnt !== undefined, name === 'sense-1')
       assert.equal(space.cells.length, 256 * space.dimensions)
       assert.equal(space.levels.length, 14 * 16 * space.dimensions)
       assert.deepEqual(
@@ -35,6 +36,16 @@ describe('a space', () => {
   it('has an id of its own', async () => {
     const ids = await Promise.all(NAMES.map(async name => (await loadSpace(join(SPACES, name))).id))
     assert.equal(new Set(ids).size, NAMES.length)
+  })
+
+  it('states what its embedder makes of a few texts, in vectors of length 1, unless the embedder is built in', async () => {
+    const { golden, dimensions } = await loadSpace(join(SPACES, 'minilm-l6-v2'))
+    assert.ok(golden.length >= 8)
+    for (const { vector } of golden) {
+      assert.equal(vector.length, dimensions)
+      assert.ok(Math.abs(Math.hypot(...vector) - 1) < 0.05)
+    }
+    assert.deepEqual((await loadSpace(join(SPACES, 'sense-1'))).golden, [])
   })
 
   it('has the same id however its manifest is laid out, and another for any other content', async () => {
@@ -90,6 +101,7 @@ describe('a space', () => {
     const manifest = await copy.manifest()
     const bad = ['{', 'null', '[]', '{}', JSON.stringify({ ...manifest, cells: 128 })]
     bad.push(JSON.stringify({ ...manifest, dimensions: 1e9 }), JSON.stringify({ ...manifest, dimensions: 64 }))
+    bad.push(JSON.stringify({ ...manifest, golden: [{ text: 'hello', vector: 'AAAA' }] }))
     for (const text of bad) {
       await copy.write('manifest.json', text)
       await assert.rejects(

@@ -23,6 +23,8 @@ export const NOTHING: Facts = {
   failed: false,
   empty: false,
   cutShort: false,
+  badJson: false,
+  badToolCall: false,
 }
 
 export const JSON_TYPE = 'application/json'

@@ -1,7 +1,12 @@
 /** Lets the observer read along on a real stream that is piped elsewhere, as the proxy does. */
 import { Readable, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { createResponseObserver, type Observation, type ObserverOptions } from '../../proxy/observe-response.ts'
+import {
+  createResponseObserver,
+  type Observation,
+  type ObserverOptions,
+  type ResponseObserver,
+} from '../../proxy/observe-response.ts'
 import type { Facts } from './answers.ts'
 
 export interface Observed {
@@ -27,10 +32,23 @@ export async function observeChunks(
   const observer = createResponseObserver({ onError: error => errors.push(error) }, options)
   const { promise, resolve } = Promise.withResolvers<Observation>()
   source.pipe(sink)
-  observer.observe(source, { type: headers.type, encoding: headers.encoding }, resolve)
+  follow(observer, source, { type: headers.type, encoding: headers.encoding }, resolve)
   const [seen] = await Promise.all([promise, finished(sink)])
   if (errors.length > 0) throw new AggregateError(errors, 'the observer failed')
   return { seen, received: Buffer.concat(received) }
+}
+
+/** Tells the observer of a stream's bytes as they pass. */
+export function follow(
+  observer: ResponseObserver,
+  stream: Readable,
+  headers: { type: string; encoding: string | undefined },
+  done: (seen: Observation) => void,
+): void {
+  const follower = observer.follow(headers, done)
+  stream.on('data', (bytes: Buffer) => follower?.write(bytes))
+  stream.once('end', () => follower?.end(true))
+  stream.once('close', () => follower?.end(false))
 }
 
 export function factsOf({ firstTokenAt, lastTokenAt, endedAt, ...facts }: Observation): Facts {

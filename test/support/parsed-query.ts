@@ -1,8 +1,8 @@
 /** What `proxy/query-text.ts` must find, found the simple way: by parsing the whole body. */
 import { MAX_QUERY_CHARS, type Query } from '../../proxy/query-text.ts'
 
-/** `field` is the member that holds the question on the path in question. */
-export function parsedQuery(field: string, bytes: Buffer): Query | undefined {
+/** `fields` are the members that may hold the question on the path in question, in this order. */
+export function parsedQuery(fields: readonly string[], bytes: Buffer): Query | undefined {
   let body: unknown
   try {
     body = JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, ''))
@@ -10,6 +10,8 @@ export function parsedQuery(field: string, bytes: Buffer): Query | undefined {
     return undefined
   }
   if (!isRecord(body)) return undefined
+  const record = body
+  const field = fields.find(name => Object.hasOwn(record, name)) ?? ''
   const said = field === 'messages' || field === 'input' ? turns(body[field]) : [prompt(body[field])]
   return {
     text: question(said, false) || question(said, true),

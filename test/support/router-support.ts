@@ -51,7 +51,7 @@ export function decodeCell(code: string): DecodedCode {
 
 /** All evidence of one cell, like or unlike anything. */
 export function evidenceIn(index: EvidenceIndex, cell: number): Evidence[] {
-  const nothing = new Float64Array(CELLS + LEVELS * BRANCHES)
+  const nothing = new Float32Array(CELLS + LEVELS * BRANCHES)
   return index.near(nothing, [cell], Number.NEGATIVE_INFINITY, Number.MAX_SAFE_INTEGER).map(({ item }) => item)
 }
 

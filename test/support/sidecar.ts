@@ -12,11 +12,18 @@ export interface TestSidecar extends AsyncDisposable {
   readonly dataDir: string
 }
 
-/** @param settings environment variables; no network unless QIS_MODE says so, and everything leaves at once */
+/** @param settings environment variables; no network unless QIS_MODE says so, everything leaves at once, and no
+ *   outcome but what the test itself says */
 export async function startTestSidecar(upstream: string, settings: Record<string, string> = {}): Promise<TestSidecar> {
   await using parts = new AsyncDisposableStack()
   const folder = parts.use(await tempFolder())
-  const config = readConfig({ QIS_DATA: folder.path, QIS_MODE: 'off', QIS_PROFILE: 'open', ...settings })
+  const config = readConfig({
+    QIS_DATA: folder.path,
+    QIS_MODE: 'off',
+    QIS_PROFILE: 'open',
+    QIS_IMPLICIT: 'off',
+    ...settings,
+  })
   const sidecar = parts.use(
     await createSidecar(config, config.upstreams ?? [{ origin: upstream, models: [] }], pino({ level: 'silent' })),
   )

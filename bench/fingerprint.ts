@@ -1,0 +1,71 @@
+/**
+ * What fingerprints are worth: how well likeness of vectors and codes follows what people mean, how well it predicts
+ * which questions a model answers, what it mistakes for one another, and what it costs.
+ */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { loadSpace } from '../router/space.ts'
+import { type Candidate, candidates, SPACES } from './fingerprint/candidates.ts'
+import { readers } from './fingerprint/data.ts'
+import { type Figures, measureCandidate, type Sets } from './fingerprint/measure-candidate.ts'
+import { printFigures } from './fingerprint/print.ts'
+import { cellAgreement, summarise } from './fingerprint/summary.ts'
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    /** The folder that holds data/ and models/. */
+    data: { type: 'string', default: join(import.meta.dirname, '../../shared') },
+    /** The folder of all-MiniLM-L6-v2. */
+    minilm: { type: 'string' },
+    spaces: { type: 'string', default: SPACES },
+    /** Some of builtin, potion, minilm. */
+    only: { type: 'string', default: 'builtin,potion,minilm' },
+    seed: { type: 'string', default: '1' },
+  },
+})
+const say = values.json ? () => undefined : (line: string) => console.log(line)
+
+const sets: Sets = {
+  stsb: readSet('stsb', readers.stsb),
+  mrpc: readSet('mrpc', readers.mrpc),
+  clinc: readSet('clinc', readers.clinc),
+  banking: readSet('banking', readers.banking),
+  llmrouter: readSet('llmrouter', readers.llmrouter),
+}
+const measured = new Map<Candidate['name'], Figures>()
+for (const candidate of candidates(values.data, values.minilm ?? join(values.data, 'models/all-MiniLM-L6-v2'))) {
+  if (!values.only.split(',').includes(candidate.name)) continue
+  const figures = await measure(candidate)
+  if (figures === undefined) continue
+  measured.set(candidate.name, figures)
+  printFigures(say, candidate.name, figures)
+}
+
+const builtin = measured.get('builtin')
+const minilm = measured.get('minilm')
+const shared = builtin && minilm && cellAgreement(builtin, minilm)
+if (shared === undefined) console.log('student_teacher_cell_agreement: no two spaces measured here have one codebook')
+console.log(JSON.stringify(summarise(measured, shared)))
+
+/** Says on a line of its own why a set is not there. */
+function readSet<T>(name: string, read: (folder: string) => T): T | undefined {
+  try {
+    return read(values.data)
+  } catch (error) {
+    console.log(`${name}: not measured, ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+async function measure({ name, create }: Candidate): Promise<Figures | undefined> {
+  try {
+    await using embedder = await create()
+    const space = await loadSpace(join(values.spaces, embedder.space))
+    say(`\n${name}: space ${space.name} (${space.id}), ${space.inputDimensions} → ${space.dimensions} dimensions`)
+    return await measureCandidate(embedder, space, sets, Number(values.seed))
+  } catch (error) {
+    console.log(`${name}: not measured, ${(error as Error).message}`)
+    return undefined
+  }
+}

@@ -1,0 +1,32 @@
+/** Which commands there are. Each is loaded only when it is run, so that help costs no start of the whole program. */
+import type { Command } from './command.ts'
+
+export interface CommandEntry {
+  name: string
+  /** The command's own, here as well for `qis help`; a test compares. */
+  summary: string
+  load(): Promise<Command>
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'backup',
+    summary: 'copy the database into a new file, while the sidecar runs',
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  {
+    name: 'export',
+    summary: 'print everything in the database, as JSON lines',
+    load: async () => (await import('./commands/export.ts')).exporting,
+  },
+  {
+    name: 'space',
+    summary: 'make, look into and check spaces of fingerprints',
+    load: async () => (await import('./commands/space.ts')).space,
+  },
+  {
+    name: 'start',
+    summary: 'run the sidecar, as npm start does',
+    load: async () => (await import('./commands/start.ts')).start,
+  },
+]

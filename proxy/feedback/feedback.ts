@@ -1,0 +1,150 @@
+/** Takes what people and programs say of answers, keeps it durably, and lets the router learn what stands. */
+import type { Router } from '../../router/router.ts'
+import type { Logger } from '../../router/telemetry.ts'
+import type { AnswerIndex, AnswerRecord } from '../answer-index.ts'
+import { HttpError } from '../errors.ts'
+import type { Receipts } from '../receipts.ts'
+import { type FoundAnswer, findAnswers } from './find-answer.ts'
+import { type FeedbackResult, type Job, openGroup, type Place, type SayJob } from './group.ts'
+import { createGroups } from './in-groups.ts'
+import { teach } from './learning.ts'
+import { ratingOf } from './opinion.ts'
+import type { FeedbackFilter, FeedbackStore, StoredFeedback } from './store.ts'
+
+export interface FeedbackComponents {
+  answers: AnswerIndex
+  receipts: Receipts
+  store: FeedbackStore
+  router: Pick<Router, 'learn' | 'withdraw'>
+  logger: Pick<Logger, 'warn'>
+  onTaken?(rating: string, status: string, source: string): void
+  clock?: () => number
+}
+
+export interface FeedbackOptions {
+  /** Whether the texts of corrections are kept. @default false */
+  keepCorrections?: boolean
+  /** How long feedback waits for the end of its answer, seconds. @default 3600 */
+  pendingS?: number
+}
+
+export interface Feedback extends AsyncDisposable {
+  /** Takes up what an earlier run left waiting. */
+  start(): Promise<void>
+  /**
+   * Does all jobs in one go, in their order; each has a result or an error of its own.
+   * @throws {DatabaseError} when nothing could be kept
+   */
+  take(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]>
+  find(id: string): Promise<StoredFeedback | undefined>
+  list(filter: FeedbackFilter): ReturnType<FeedbackStore['list']>
+}
+
+const MAX_PENDING = 10_000
+const SWEEP_MS = 30_000
+/** Before the completion id that a pending feedback waits for; no request id begins so. */
+const WAITS_FOR = '?'
+
+export function createFeedback(components: FeedbackComponents, options: FeedbackOptions = {}): Feedback {
+  const { answers, receipts, store, router, logger, onTaken, clock = Date.now } = components
+  const { keepCorrections = false, pendingS = 3600 } = options
+  const now = () => Math.floor(clock() / 1000)
+  const groups = createGroups(takeGroup)
+
+  /** A few calls to the database for all; what is learnt comes first, so that a crash in between loses nothing. */
+  async function takeGroup(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]> {
+    const places = await findPlaces(jobs)
+    const requestIds = new Set(places.flatMap(place => (place instanceof HttpError ? [] : [place.requestId])))
+    const keys = jobs.flatMap(job => (job.kind === 'say' && job.once ? [job.once.key] : []))
+    const [rows, replays] = await Promise.all([store.byRequest([...requestIds]), store.replays(keys)])
+    const group = openGroup(rows, replays, { now: now(), keepTexts: keepCorrections })
+    const results = jobs.map((job, at) => {
+      const place = places[at] as Place | HttpError
+      return place instanceof HttpError ? place : group.take(job, place)
+    })
+    await Promise.all(group.turns().map(turn => teach(router, turn)))
+    const { put, drop } = group
+    const newReplays = group.newReplays()
+    if (put.size + drop.size + newReplays.length > 0) {
+      await store.write({ put: [...put.values()], drop: [...drop], replays: newReplays }, now())
+    }
+    await awaitAnswers([...put.values()].filter(({ state }) => state === 'pending'))
+    count(results, put)
+    return results
+  }
+
+  function count(results: readonly (FeedbackResult | HttpError)[], put: ReadonlyMap<string, StoredFeedback>): void {
+    for (const result of results) {
+      if (result instanceof HttpError) continue
+      const kept = put.get(result.feedback_id)
+      onTaken?.(kept ? ratingOf(kept.said) : 'none', result.status, kept?.source ?? 'none')
+    }
+  }
+
+  async function findPlaces(jobs: readonly Job[]): Promise<(Place | HttpError)[]> {
+    const says = jobs.filter(job => job.kind === 'say')
+    const ids = jobs.flatMap(job => ('id' in job ? [job.id] : []))
+    const [found, held] = await Promise.all([findAnswers(says, { answers, receipts }, now()), store.byId(ids)])
+    const answerOf = new Map(says.map((job, at) => [job, found[at] as FoundAnswer]))
+    const feedbackOf = new Map(held.map(feedback => [feedback.id, feedback]))
+    return jobs.map(job => {
+      if (job.kind === 'say') return placeOf(job, answerOf.get(job) as FoundAnswer)
+      if (job.kind === 'guess') return { requestId: job.record.requestId, source: 'implicit', record: job.record }
+      const feedback = feedbackOf.get(job.id)
+      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.onlyOf)
+      if (!feedback || hidden) return new HttpError('unknown_id', `there is no feedback ${job.id}`, { field: 'id' })
+      const record = job.kind === 'join' ? job.record : feedback.answer
+      return { requestId: record?.requestId ?? feedback.requestId, source: feedback.source, record, held: feedback }
+    })
+  }
+
+  async function awaitAnswers(pending: readonly StoredFeedback[]): Promise<void> {
+    const waiting = new Map(pending.map(({ id, requestId }) => [requestId.slice(WAITS_FOR.length), id]))
+    const join = (id: string, record: AnswerRecord) => {
+      groups.add([{ kind: 'join', id, record }]).catch(error => {
+        logger.warn({ err: error }, 'feedback that waited for its answer could not be joined to it')
+      })
+    }
+    for (const { id, requestId } of pending) {
+      answers.expect(requestId.slice(WAITS_FOR.length), record => join(id, record))
+    }
+    // Some may have ended since they were looked for.
+    for (const [completionId, [record, another]] of await answers.byCompletionId([...waiting.keys()])) {
+      const id = waiting.get(completionId)
+      if (id !== undefined && record && !another) join(id, record)
+    }
+  }
+
+  const sweep = setInterval(() => {
+    store.expirePending(now() - pendingS).catch(error => {
+      logger.warn({ err: error }, 'feedback that has waited too long could not be given up')
+    })
+  }, SWEEP_MS).unref()
+
+  return {
+    async start() {
+      await awaitAnswers(await store.pending(MAX_PENDING))
+    },
+    take: jobs => groups.add(jobs),
+    async find(id) {
+      const [feedback] = await store.byId([id])
+      return feedback
+    },
+    list: filter => store.list(filter),
+    async [Symbol.asyncDispose]() {
+      clearInterval(sweep)
+      await groups.settled()
+    },
+  }
+}
+
+/** With a receipt, a person's own word on its answer alone. */
+export function mayTouch({ requestId, source }: StoredFeedback, onlyOf: string | undefined): boolean {
+  return onlyOf === undefined || (requestId === onlyOf && source === 'user')
+}
+
+function placeOf({ source }: SayJob, answer: FoundAnswer): Place | HttpError {
+  if (answer instanceof HttpError) return answer
+  if ('await' in answer) return { requestId: WAITS_FOR + answer.await, source, record: undefined }
+  return { requestId: answer.record.requestId, source, record: answer.record }
+}

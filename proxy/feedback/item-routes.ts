@@ -1,0 +1,73 @@
+/** One feedback by its id, to look at, to change and to take back: on both listeners, each with its own guard. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { HttpError } from '../errors.ts'
+import { type Feedback, mayTouch } from './feedback.ts'
+import { readFeedback } from './reading.ts'
+import { readFilter, viewOf, writeCursor } from './view.ts'
+
+const MAX_BODY_BYTES = 1024 * 1024
+
+/** Bodies of ours are JSON, whatever their type says; none at all is undefined. */
+export function parseJsonBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
+    async (_request: unknown, body: string | Buffer) => {
+      try {
+        return body.length === 0 ? undefined : (JSON.parse(body.toString()) as unknown)
+      } catch (cause) {
+        throw new HttpError('invalid_json', 'the body is not JSON', { cause })
+      }
+    },
+  )
+}
+
+/**
+ * @param permit throws when the caller may not; the request id of the only answer of which it may, or undefined when it
+ *   may of all
+ */
+export function feedbackItemRoutes(
+  app: FastifyInstance,
+  feedback: Feedback,
+  permit: (request: FastifyRequest) => string | undefined,
+): void {
+  const url = '/qis/feedback/:id'
+  const idOf = (request: FastifyRequest) => (request.params as { id: string }).id
+
+  async function show(id: string, onlyOf: string | undefined) {
+    const found = await feedback.find(id)
+    if (!found || !mayTouch(found, onlyOf)) {
+      throw new HttpError('unknown_id', `there is no feedback ${id}`, { field: 'id' })
+    }
+    return viewOf(found)
+  }
+
+  app.get(url, async request => show(idOf(request), permit(request)))
+
+  app.put(url, async request => {
+    const [onlyOf, id] = [permit(request), idOf(request)]
+    const { saying, source, sourcePath } = readFeedback(request.body, { needsTarget: false })
+    if (source !== undefined) {
+      throw new HttpError('invalid_field', 'who said it cannot be changed', { field: sourcePath })
+    }
+    const [result] = await feedback.take([{ kind: 'change', id, saying, onlyOf }])
+    if (result instanceof HttpError) throw result
+    return show(id, onlyOf)
+  })
+
+  app.delete(url, async request => {
+    const onlyOf = permit(request)
+    const [result] = await feedback.take([{ kind: 'change', id: idOf(request), saying: undefined, onlyOf }])
+    if (result instanceof HttpError) throw result
+    return result
+  })
+}
+
+/** All feedback, in pages. */
+export function feedbackListRoute(app: FastifyInstance, feedback: Feedback): void {
+  app.get('/qis/feedback', async request => {
+    const { entries, next } = await feedback.list(readFilter(request.query as Record<string, unknown>))
+    return { feedback: entries.map(viewOf), next_cursor: next ? writeCursor(next) : null }
+  })
+}

@@ -1,0 +1,31 @@
+/** Which web pages may give feedback from a browser: none but ours and those the operator names. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { HttpError } from '../errors.ts'
+
+const METHODS = 'GET, POST, PUT, DELETE'
+const HEADERS = 'authorization, content-type, idempotency-key, x-qis-receipt'
+/** For so long a browser need not ask again, seconds. */
+const MAX_AGE = '600'
+
+/**
+ * A hook for our own routes. Browsers name the page in `Origin`, also where they do not ask first; so no page can make its
+ * visitors' browsers rate answers on this machine unless it may. Programs send none.
+ */
+export function originCheck(allowed: readonly string[]) {
+  const all = allowed.includes('*')
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const { origin, host } = request.headers
+    if (origin === undefined || URL.parse(origin)?.host === host) return
+    if (!all && !allowed.includes(origin)) {
+      throw new HttpError('origin_refused', `pages of ${origin} may not give feedback here; see QIS_FEEDBACK_ORIGINS`)
+    }
+    reply.header('access-control-allow-origin', origin).header('vary', 'origin')
+    if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return
+    await reply
+      .code(204)
+      .header('access-control-allow-methods', METHODS)
+      .header('access-control-allow-headers', HEADERS)
+      .header('access-control-max-age', MAX_AGE)
+      .send()
+  }
+}

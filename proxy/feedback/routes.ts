@@ -1,0 +1,175 @@
+/** `POST /qis/feedback` and its alias: HTTP around the feedback that feedback.ts takes, one piece or many. */
+import { hash } from 'node:crypto'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Callers } from '../callers.ts'
+import { HttpError } from '../errors.ts'
+import type { Receipts } from '../receipts.ts'
+import { bearerCheck } from '../token.ts'
+import type { Feedback } from './feedback.ts'
+import type { FeedbackResult, Idempotency, SayJob } from './group.ts'
+import { feedbackItemRoutes, parseJsonBodies } from './item-routes.ts'
+import { originCheck } from './origins.ts'
+import { batchOf, type Reading, readBatchItem, readFeedback } from './reading.ts'
+
+export interface FeedbackRouteComponents {
+  feedback: Feedback
+  receipts: Receipts
+  callers: Callers
+}
+
+export interface FeedbackRouteOptions {
+  /** Demanded from those who hold no receipt; undefined when only this machine can call. */
+  token: string | undefined
+  /** Demanded from evaluators; undefined when there are none. */
+  evaluatorToken: string | undefined
+  /** Of web pages whose browsers may give feedback, as `https://chat.example`; `*` for all. */
+  feedbackOrigins: readonly string[]
+}
+
+/** What a caller may, and who it is. */
+interface Caller {
+  trusted: boolean
+  evaluator: boolean
+  authorization: string
+  name: string | undefined
+  key: string | undefined
+}
+
+const MAX_BATCH = 1_000
+const MAX_KEY_CHARS = 256
+
+export function feedbackRoutes(
+  { feedback, receipts, callers }: FeedbackRouteComponents,
+  options: FeedbackRouteOptions,
+) {
+  const trusted = bearerCheck(options.token)
+  const evaluator = options.evaluatorToken === undefined ? () => false : bearerCheck(options.evaluatorToken)
+
+  function callerOf({ headers, ip }: FastifyRequest): Caller {
+    const { authorization } = headers
+    const key = headers['idempotency-key']
+    if (key !== undefined && (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARS)) {
+      throw new HttpError('invalid_field', `idempotency-key must be one text of 1 to ${MAX_KEY_CHARS} characters`, {
+        field: 'idempotency-key',
+      })
+    }
+    return {
+      trusted: trusted(authorization),
+      evaluator: evaluator(authorization),
+      authorization: authorization ?? '',
+      name: callers.of(authorization, ip),
+      key,
+    }
+  }
+
+  async function takeOne(request: FastifyRequest): Promise<FeedbackResult> {
+    const caller = callerOf(request)
+    const { body } = request
+    if (!caller.trusted && !caller.evaluator && !holdsReceipt(body)) throw unauthorised()
+    const reading = readFeedback(body, { query: request.query as Record<string, unknown> })
+    const [result] = await feedback.take([jobOf(reading, caller, [body, request.query], caller.key)])
+    if (!result || result instanceof HttpError) throw result
+    return result
+  }
+
+  async function takeMany(request: FastifyRequest, batch: { items: readonly unknown[]; path: string }) {
+    const caller = callerOf(request)
+    const { items, path } = batch
+    if (items.length === 0 || items.length > MAX_BATCH) {
+      throw new HttpError('invalid_field', `a batch has 1 to ${MAX_BATCH} items`, { field: path })
+    }
+    const [parameter] = Object.keys(request.query as object)
+    if (parameter !== undefined) {
+      throw new HttpError('invalid_field', 'a batch names its answers itself', { field: `?${parameter}` })
+    }
+    const jobs = items.map((item, at) => {
+      try {
+        if (!caller.trusted && !caller.evaluator && !holdsReceipt(item)) throw unauthorised()
+        const key = caller.key === undefined ? undefined : `${caller.key}#${at}`
+        return jobOf(readBatchItem(item, `${path}[${at}]`), caller, item, key)
+      } catch (error) {
+        if (error instanceof HttpError) return error
+        throw error
+      }
+    })
+    const good = jobs.filter((job): job is SayJob => !(job instanceof HttpError))
+    const taken = await feedback.take(good)
+    const resultOf = new Map(good.map((job, at) => [job, taken[at]]))
+    return {
+      results: jobs.map((job, at) => {
+        const result = job instanceof HttpError ? job : resultOf.get(job)
+        return result instanceof HttpError ? failed(result, `${path}[${at}]`) : result
+      }),
+    }
+  }
+
+  /** Nobody is an evaluator by saying so, and a person's word is not taken from a program that rates. */
+  function jobOf(reading: Reading, caller: Caller, body: unknown, key: string | undefined): SayJob {
+    const { target, saying, sourcePath, idempotencyKey = key } = reading
+    if (!target) throw new HttpError('invalid_field', 'the answer is not named', { field: 'request_id' })
+    const hasReceipt = target.kind === 'receipt'
+    const source = reading.source ?? (caller.evaluator && !hasReceipt ? 'evaluator' : 'user')
+    if (source === 'evaluator' && !caller.evaluator) {
+      throw new HttpError(
+        'evaluator_refused',
+        "an evaluator has to send QIS_EVALUATOR_TOKEN's value as its bearer token",
+        {
+          field: sourcePath,
+        },
+      )
+    }
+    if (source !== 'evaluator' && !caller.trusted && !hasReceipt) throw unauthorised()
+    const scope = hasReceipt ? target.token : caller.authorization
+    return { kind: 'say', target, saying, source, caller: caller.name, once: onceOf(idempotencyKey, scope, body) }
+  }
+
+  /** With the token, or a receipt, of its answer alone. */
+  function permit({ headers }: FastifyRequest): string | undefined {
+    const receipt = headers['x-qis-receipt']
+    if (typeof receipt === 'string') return receipts.open(receipt).requestId
+    if (!trusted(headers.authorization)) throw unauthorised()
+    return undefined
+  }
+
+  return async (app: FastifyInstance): Promise<void> => {
+    app.addHook('onRequest', originCheck(options.feedbackOrigins))
+    parseJsonBodies(app)
+    for (const url of ['/qis/feedback', '/v1/feedback']) {
+      app.post(url, async (request, reply) => {
+        const batch = batchOf(request.body)
+        return batch
+          ? reply.code(207).send(await takeMany(request, batch))
+          : reply.code(202).send(await takeOne(request))
+      })
+    }
+    // Else the upstream would be asked whether a page may.
+    app.options('/v1/feedback', notFound)
+    feedbackItemRoutes(app, feedback, permit)
+    // The rest of the prefix is ours too, so that a typing error is told and not sent to the LLM.
+    app.all('/qis/*', notFound)
+  }
+}
+
+function failed({ code, message, field }: HttpError, path: string) {
+  const at = field?.startsWith(path) || field === undefined ? field : `${path}.${field}`
+  return { status: 'error' as const, error: { code, message, field: at ?? path } }
+}
+
+function notFound({ method, url }: FastifyRequest): never {
+  throw new HttpError('not_found', `there is no ${method} ${url} here`)
+}
+
+function holdsReceipt(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'receipt' in body
+}
+
+function unauthorised(): HttpError {
+  return new HttpError('unauthorized', 'a receipt or the admin token is needed')
+}
+
+/** Keys are taken from each caller by itself, and only digests are kept. */
+function onceOf(key: string | undefined, scope: string, body: unknown): Idempotency | undefined {
+  if (key === undefined) return undefined
+  const digest = (value: unknown) => hash('sha256', JSON.stringify(value) ?? '', 'base64url')
+  return { key: digest([scope, key]), body: digest(body) }
+}
