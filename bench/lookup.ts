@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { embedText } from '../embeddings/static.ts'
+import { BUILT_IN_SPACE } from '../embeddings/table.ts'
 import { createEvidenceIndex } from '../router/evidence.ts'
 import { decode, dotTable, encode, nearestCells, project } from '../router/fingerprint.ts'
 import { loadSpace } from '../router/space.ts'
@@ -21,7 +22,7 @@ const packets = Number(values.packets)
 const LOOKUPS = 5_000
 const PROBES = 8
 
-const space = await loadSpace(join(import.meta.dirname, '../embeddings/spaces/lexical-1'))
+const space = await loadSpace(join(import.meta.dirname, '../embeddings/spaces', BUILT_IN_SPACE))
 const now = Math.floor(Date.now() / 1000)
 const tableOf = (seed: number, chars: number) => dotTable(space, project(space, embedText(question(seed, chars))))
 const index = createEvidenceIndex(code => decode(space, code), packets)

@@ -3,8 +3,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { createCachedEmbedder } from '../embeddings/cached.ts'
 import { type Embedder, EmbedderError } from '../embeddings/embedder.ts'
+import { createMappedEmbedder } from '../embeddings/mapped.ts'
 import { createMiniLmEmbedder, MINILM } from '../embeddings/minilm.ts'
 import { createStaticEmbedder } from '../embeddings/static.ts'
+import { BUILT_IN_SPACE, parseTable } from '../embeddings/table.ts'
 import { createTransformersEmbedder, type WorkerObserver } from '../embeddings/transformers.ts'
 import { project } from '../router/fingerprint.ts'
 import { loadSpace, type Space } from '../router/space.ts'
@@ -20,7 +22,6 @@ export interface Embedding {
 export type EmbeddingConfig = Pick<Config, 'embedder' | 'embedderModel' | 'embedderFallback' | 'space' | 'dataDir'>
 
 const SPACES = join(import.meta.dirname, '../embeddings/spaces')
-const BUILT_IN_SPACE = createStaticEmbedder().space
 
 /**
  * The embedder that is configured, loaded and warm, with its space. Where its model cannot be had, the built-in one when
@@ -45,7 +46,7 @@ export async function createEmbedding(config: EmbeddingConfig, logger: Logger): 
       { err: error, wanted: wanted.name, space: space.name },
       `THE MODEL OF QIS_EMBEDDER=${config.embedder} CANNOT BE HAD: this node runs with the built-in embedder, shares nothing with nodes of space ${wanted.name}, and will not find what it learnt in that space`,
     )
-    return fitted(createStaticEmbedder(), space)
+    return fitted(createBuiltInEmbedder(space), space)
   }
 }
 
@@ -78,14 +79,30 @@ export function spaceFolder(config: EmbeddingConfig): string {
 /** The embedder alone, not yet held against any space. */
 export async function createEmbedder(
   config: EmbeddingConfig,
-  space: Pick<Space, 'name'>,
+  space: Pick<Space, 'name' | 'embedderTable' | 'teacherMap'>,
   logger: Logger,
 ): Promise<Embedder> {
   const { embedder, embedderModel: model, dataDir } = config
   const shared = { space: space.name, cacheFolder: join(dataDir, 'models'), observer: workerLog(logger) }
-  if (embedder === 'minilm') return createMiniLmEmbedder({ ...shared, model })
+  if (embedder === 'minilm') {
+    const minilm = await createMiniLmEmbedder({ ...shared, model })
+    if (space.teacherMap === undefined) return minilm
+    try {
+      return createMappedEmbedder(minilm, space.teacherMap, space.name)
+    } catch (error) {
+      await minilm[Symbol.asyncDispose]()
+      throw error
+    }
+  }
   if (embedder === 'transformers' && model !== undefined) return createTransformersEmbedder({ ...shared, model })
-  return createStaticEmbedder()
+  return createBuiltInEmbedder(space)
+}
+
+/** From the bytes that `loadSpace` has checked, where it has; a space without them is another embedder's. */
+function createBuiltInEmbedder({ name, embedderTable }: Pick<Space, 'name' | 'embedderTable'>): Embedder {
+  return embedderTable === undefined
+    ? createStaticEmbedder()
+    : createStaticEmbedder({ table: parseTable(embedderTable), space: name })
 }
 
 function workerLog(logger: Logger): WorkerObserver {
@@ -106,6 +123,11 @@ async function fitted(embedder: Embedder, space: Space): Promise<Embedding> {
     if (embedder.space !== space.name || embedder.dimensions !== space.inputDimensions) {
       throw new ConfigInvalidError(
         `QIS_SPACE must be the space that belongs to the embedder: ${space.name} is for vectors of ${space.inputDimensions} dimensions, the embedder makes ${embedder.space} vectors of ${embedder.dimensions}`,
+      )
+    }
+    if (embedder.inline && space.embedderTable === undefined) {
+      throw new ConfigInvalidError(
+        `QIS_SPACE must be a space of the built-in embedder: the manifest of ${space.name} names no embedder.bin; restore the folder from the package`,
       )
     }
     const likeness = await likenessToGolden(embedder, space)

@@ -1,11 +1,13 @@
 /**
  * A space is all that peers must share for two fingerprints to mean the same; this loads and verifies one.
  *
- * A folder of three files, numbers little-endian:
- * - `manifest.json`  names, sizes, the SHA-256 of the two others, and what the embedder must make of a few texts
+ * A folder of three files or more, numbers little-endian:
+ * - `manifest.json`  names, sizes, the SHA-256 of the others, and what the embedder must make of a few texts
  * - `codebook.bin`   float16: mean (inputDimensions), projection (dimensions × inputDimensions, row-major; absent when
  *                    the manifest says `"projection": false`), cells (256 × dimensions), levels (14 × 16 × dimensions)
  * - `counts.bin`     uint16 × 65,536: how many distinct reference texts have each 4-digit code prefix
+ * - `embedder.bin`   only where the embedder is the built-in one: its table, which is checked here and not read
+ * - `teacher.bin`    only there too: the map that brings its teacher's vectors into this space, checked and not read
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -41,9 +43,19 @@ export interface Space {
    * to 1/127. Empty where the embedder is part of the program.
    */
   readonly golden: readonly { readonly text: string; readonly vector: Float32Array }[]
+  /** The checked bytes of `embedder.bin`, for whoever makes the vectors; undefined where the space has none. */
+  readonly embedderTable?: Uint8Array
+  /** The same of `teacher.bin`. */
+  readonly teacherMap?: Uint8Array
 }
 
-export type BinaryFile = 'codebook.bin' | 'counts.bin'
+export type BinaryFile = 'codebook.bin' | 'counts.bin' | OpaqueFile
+type OpaqueFile = 'embedder.bin' | 'teacher.bin'
+
+interface Pin {
+  sha256: string
+  bytes: number
+}
 
 /** What `manifest.json` holds. Any change to it, even to an unknown key, makes another space. */
 export interface SpaceManifest {
@@ -59,7 +71,7 @@ export interface SpaceManifest {
   branches: typeof BRANCHES
   /** Of `Space.golden`; a vector is base64 of int8. */
   golden?: { text: string; vector: string }[]
-  files: Record<BinaryFile, { sha256: string; bytes: number }>
+  files: { 'codebook.bin': Pin; 'counts.bin': Pin } & { [name in OpaqueFile]?: Pin }
 }
 
 export class SpaceInvalidError extends Error {
@@ -76,6 +88,8 @@ export async function loadSpace(folder: string): Promise<Space> {
   const manifest = await readManifest(folder)
   const codebook = readFloats(await readPinned(folder, 'codebook.bin', manifest))
   const counts = readCounts(await readPinned(folder, 'counts.bin', manifest))
+  const embedderTable = await readOpaque(folder, 'embedder.bin', manifest)
+  const teacherMap = await readOpaque(folder, 'teacher.bin', manifest)
 
   const inputDimensions = manifest.embedder.dimensions
   const { name, dimensions } = manifest
@@ -93,7 +107,16 @@ export async function loadSpace(folder: string): Promise<Space> {
     levels: take(LEVELS * BRANCHES * dimensions),
   }
   const golden = (manifest.golden ?? []).map(({ text, vector }) => ({ text, vector: fromBase64(vector) }))
-  return { id: spaceId(manifest), name, ...tables, products: productsOf(tables), counts, golden }
+  return {
+    id: spaceId(manifest),
+    name,
+    ...tables,
+    products: productsOf(tables),
+    counts,
+    golden,
+    ...(embedderTable && { embedderTable }),
+    ...(teacherMap && { teacherMap }),
+  }
 }
 
 /** @throws {SpaceInvalidError} when the folder has no manifest, or one that makes no sense */
@@ -125,20 +148,24 @@ async function read(folder: string, name: string): Promise<Buffer> {
   }
 }
 
+async function readOpaque(folder: string, name: OpaqueFile, manifest: SpaceManifest): Promise<Buffer | undefined> {
+  return manifest.files[name] && readPinned(folder, name, manifest)
+}
+
 async function readPinned(folder: string, name: BinaryFile, manifest: SpaceManifest): Promise<Buffer> {
   const bytes = await read(folder, name)
   const pinned = manifest.files[name]
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  if (bytes.length !== pinned.bytes || sha256 !== pinned.sha256) {
+  if (bytes.length !== pinned?.bytes || sha256 !== pinned.sha256) {
     throw new SpaceInvalidError(`${join(folder, name)} does not match its hash in manifest.json; ${REMEDY}`)
   }
-  if (bytes.length !== expectedBytes(name, manifest)) {
+  if ((name === 'codebook.bin' || name === 'counts.bin') && bytes.length !== expectedBytes(name, manifest)) {
     throw new SpaceInvalidError(`${join(folder, name)} has not the size that manifest.json implies; ${REMEDY}`)
   }
   return bytes
 }
 
-function expectedBytes(name: BinaryFile, manifest: SpaceManifest): number {
+function expectedBytes(name: 'codebook.bin' | 'counts.bin', manifest: SpaceManifest): number {
   if (name === 'counts.bin') return 2 * COUNTED_PREFIXES
   const { dimensions, projection, embedder } = manifest
   const rows = (projection ? embedder.dimensions : 0) + CELLS + LEVELS * BRANCHES
@@ -184,7 +211,9 @@ function isManifest(value: unknown): value is SpaceManifest {
     value.branches === BRANCHES &&
     isGolden(value.golden, value.dimensions) &&
     isPin(files['codebook.bin']) &&
-    isPin(files['counts.bin'])
+    isPin(files['counts.bin']) &&
+    (files['embedder.bin'] === undefined || isPin(files['embedder.bin'])) &&
+    (files['teacher.bin'] === undefined || isPin(files['teacher.bin']))
   )
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { createStaticEmbedder } from '../../embeddings/static.ts'
+import { BUILT_IN_SPACE } from '../../embeddings/table.ts'
 import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import { routingKey } from '../../router/keyspace.ts'
 import { expiresAt, floorToHour, type Packet, sealPacket } from '../../router/packet.ts'
@@ -14,7 +15,7 @@ const BATCH = 1_000
 
 /** @param peers how many keys sign */
 export async function fill(dataDir: string, packets: number, peers: number, question: MakeQuestion): Promise<void> {
-  const space = await loadSpace(join(import.meta.dirname, '../../embeddings/spaces/lexical-1'))
+  const space = await loadSpace(join(import.meta.dirname, '../../embeddings/spaces', BUILT_IN_SPACE))
   const embedder = createStaticEmbedder()
   const keys = await Promise.all(Array.from({ length: peers }, () => generateKeyPair('Ed25519')))
   await using database = await openDatabase({ file: join(dataDir, 'qis.db'), schemas: [routerSchema] })

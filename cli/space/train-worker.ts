@@ -1,5 +1,6 @@
 /** The thread that makes a space, so that the one that talks to the user can still be interrupted. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { BUILT_IN_SPACE, readLearnt } from '../../embeddings/table.ts'
 import {
   type Trained,
   type TrainingOptions,
@@ -15,7 +16,7 @@ export interface TrainInput {
   name: string
   /** Undefined where nobody has described the model yet. */
   description: SpaceManifest['embedder'] | undefined
-  options: Omit<TrainingOptions, 'description'>
+  options: Omit<TrainingOptions, 'description' | 'learnt'>
 }
 
 export type TrainOutput =
@@ -34,6 +35,6 @@ const described = description ?? {
 }
 const trained = await trainSpace(
   { embedder, onProgress: (step, done, total) => post({ kind: 'progress', step, done, total }) },
-  { ...options, description: described },
+  { ...options, description: described, learnt: name === BUILT_IN_SPACE ? await readLearnt() : undefined },
 )
 post({ kind: 'trained', trained })

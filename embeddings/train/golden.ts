@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { dotTable, encode, project } from '../../router/fingerprint.ts'
 import { loadSpace } from '../../router/space.ts'
 import { embedText } from '../static.ts'
+import { BUILT_IN_SPACE } from '../table.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const file = join(ROOT, 'test/fixtures/fingerprint.json')
 
-const space = await loadSpace(join(ROOT, 'embeddings/spaces/lexical-1'))
+const space = await loadSpace(join(ROOT, 'embeddings/spaces', BUILT_IN_SPACE))
 const { vectors } = JSON.parse(await readFile(file, 'utf8')) as { vectors: { text: string }[] }
 const golden = {
   space: space.id,

@@ -5,6 +5,7 @@ import type { SpaceManifest } from '../../router/space.ts'
 import type { Embedder } from '../embedder.ts'
 import { createMiniLmEmbedder, MINILM } from '../minilm.ts'
 import { createStaticEmbedder } from '../static.ts'
+import { BUILT_IN_SPACE, parseTable, readLearnt } from '../table.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
 import { trainSpace } from './train-space.ts'
 
@@ -20,16 +21,21 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     corpus: { type: 'string', default: join(ROOT, '../shared/data/text/corpus') },
+    everyday: { type: 'string' },
     model: { type: 'string' },
     out: { type: 'string', default: join(ROOT, 'embeddings/spaces') },
     seed: { type: 'string', default: '1' },
   },
 })
 
+const name = positionals[0] ?? ''
+/** What distil.py learnt and pack.ts has put into the folder already; it is pinned with the rest. */
+const learnt = name === BUILT_IN_SPACE ? await readLearnt(join(values.out, name)) : undefined
+
 const recipes: Record<string, Recipe> = {
-  'lexical-1': {
-    description: { id: 'qis/lexical', revision: '1', dimensions: 512, pooling: 'none' },
-    create: async () => createStaticEmbedder(),
+  [BUILT_IN_SPACE]: {
+    description: { id: 'qis/sense', revision: '1', dimensions: 72, pooling: 'sum' },
+    create: async () => createStaticEmbedder(learnt && { table: parseTable(learnt.embedderTable) }),
   },
   'potion-base-2m': {
     description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
@@ -41,7 +47,6 @@ const recipes: Record<string, Recipe> = {
   },
 }
 
-const name = positionals[0] ?? ''
 const recipe = recipes[name]
 if (recipe === undefined) throw new Error(`name one of the spaces: ${Object.keys(recipes).join(', ')}`)
 
@@ -50,6 +55,8 @@ const { sampled, counted } = await trainSpace(
   { embedder },
   {
     corpus: values.corpus,
+    everyday: values.everyday,
+    learnt,
     out: join(values.out, name),
     description: recipe.description,
     seed: Number(values.seed),

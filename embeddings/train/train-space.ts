@@ -1,15 +1,18 @@
 /** From a folder of texts and an embedder to the folder of a space; for the shipped spaces and for private ones alike. */
 import { dotTable, encode, project } from '../../router/fingerprint.ts'
-import type { SpaceManifest } from '../../router/space.ts'
+import type { Space, SpaceManifest } from '../../router/space.ts'
 import { createCachedEmbedder } from '../cached.ts'
 import type { Embedder } from '../embedder.ts'
 import { trainTables } from './codebook.ts'
 import { balancedSample, readCorpus, seededRandom } from './corpus.ts'
 import { writeSpace } from './write-space.ts'
 
+/** Longer vectors are projected to `DIMENSIONS`, others coded as they come. */
+const MOST_UNPROJECTED = 128
 const DIMENSIONS = 64
 /** Enough for the tables to settle; more gains nothing that was seen. */
 const TRAINING_TEXTS = 60_000
+const EVERYDAY_TEXTS = 30_000
 const COUNTED_TEXTS = 200_000
 const BATCH = 64
 /** By these a node knows that its model file is the one a space was made for; different in subject, form and length. */
@@ -35,9 +38,13 @@ export interface TrainingComponents {
 export interface TrainingOptions {
   /** A folder of .txt files, one text a line. */
   corpus: string
+  /** Another one, which the tables are made from as well but which is not counted. */
+  everyday?: string | undefined
   /** The folder to write. */
   out: string
   description: SpaceManifest['embedder']
+  /** What the built-in embedder has learnt, to be written beside the rest. */
+  learnt?: Pick<Space, 'embedderTable' | 'teacherMap'> | undefined
   /** The same corpus and seed give the same bytes. */
   seed: number
   /** Fewer distinct texts than this are an error. @default 1 */
@@ -58,7 +65,7 @@ export class CorpusTooSmallError extends Error {
 /** Takes about a minute of the thread it runs in. Throws a CorpusTooSmallError. */
 export async function trainSpace(
   { embedder: plain, onProgress }: TrainingComponents,
-  { corpus, out, description, seed, leastTexts = 1 }: TrainingOptions,
+  { corpus, everyday, out, description, learnt, seed, leastTexts = 1 }: TrainingOptions,
 ): Promise<Trained> {
   const random = seededRandom(seed)
   /** Most texts of the first sample are in the second again. */
@@ -71,13 +78,17 @@ export async function trainSpace(
     )
   }
 
-  const sample = await embedAll('embedding', balancedSample(files, TRAINING_TEXTS, random))
+  const others = everyday === undefined ? [] : await readCorpus(everyday, random)
+  const sample = await embedAll('embedding', [
+    ...balancedSample(files, TRAINING_TEXTS, random),
+    ...balancedSample(others, EVERYDAY_TEXTS, random),
+  ])
   onProgress?.('codebook', 0, 0)
   const raw = new Float32Array(sample.length * embedder.dimensions)
   sample.forEach((vector, row) => {
     raw.set(vector, row * embedder.dimensions)
   })
-  const dimensions = Math.min(DIMENSIONS, embedder.dimensions)
+  const dimensions = embedder.dimensions > MOST_UNPROJECTED ? DIMENSIONS : embedder.dimensions
   const space = trainTables(embedder.space, raw, embedder.dimensions, dimensions, random)
 
   const counted = await embedAll('counting', balancedSample(files, COUNTED_TEXTS, random))
@@ -90,6 +101,7 @@ export async function trainSpace(
     out,
     {
       ...space,
+      ...learnt,
       golden: golden.map((vector, i) => ({ text: GOLDEN_TEXTS[i] as string, vector: project(space, vector) })),
     },
     description,

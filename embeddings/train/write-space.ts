@@ -19,11 +19,18 @@ export async function writeSpace(folder: string, space: Space, embedder: SpaceMa
     ...(space.golden.length > 0 && {
       golden: space.golden.map(({ text, vector }) => ({ text, vector: int8Base64(vector) })),
     }),
-    files: { 'codebook.bin': pin(codebook), 'counts.bin': pin(counts) },
+    files: {
+      'codebook.bin': pin(codebook),
+      'counts.bin': pin(counts),
+      ...(space.embedderTable && { 'embedder.bin': pin(space.embedderTable) }),
+      ...(space.teacherMap && { 'teacher.bin': pin(space.teacherMap) }),
+    },
   }
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'codebook.bin'), codebook)
   await writeFile(join(folder, 'counts.bin'), counts)
+  if (space.embedderTable) await writeFile(join(folder, 'embedder.bin'), space.embedderTable)
+  if (space.teacherMap) await writeFile(join(folder, 'teacher.bin'), space.teacherMap)
   await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
 }
 

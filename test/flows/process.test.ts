@@ -10,7 +10,7 @@ import { chat } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { CHAT_BODY, CHAT_EVENTS, startUpstream } from '../support/upstream.ts'
 
-const SPACE = join(import.meta.dirname, '../../embeddings/spaces/lexical-1')
+const SPACE = join(import.meta.dirname, '../../embeddings/spaces/sense-1')
 
 /** A port that something else listens on. */
 async function takenPort() {
@@ -64,15 +64,20 @@ suite('a start that cannot succeed says why in one line and leaves everything as
     })
   }
 
-  test('a tampered codebook', async () => {
+  test('a codebook or an embedder table that was tampered with', async () => {
     await using site = await run()
     const space = join(site.folder, 'space')
     await cp(SPACE, space, { recursive: true })
-    const path = join(space, 'codebook.bin')
-    const bytes = await readFile(path)
-    bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000)
-    await writeFile(path, bytes)
-    assert.match(await refusal({ ...site.settings, QIS_SPACE: space }), /codebook\.bin does not match/)
+    for (const file of ['codebook.bin', 'embedder.bin']) {
+      const path = join(space, file)
+      const bytes = await readFile(path)
+      const changed = Buffer.from(bytes)
+      changed.writeUInt8(changed.readUInt8(1000) ^ 1, 1000)
+      await writeFile(path, changed)
+      const said = await refusal({ ...site.settings, QIS_SPACE: space })
+      assert.ok(said.includes(`${path} does not match its hash`), said)
+      await writeFile(path, bytes)
+    }
   })
 
   test('a setting that makes no sense', async () => {
@@ -83,7 +88,7 @@ suite('a start that cannot succeed says why in one line and leaves everything as
   test('a space that belongs to another embedder', async () => {
     await using site = await run()
     assert.match(await refusal({ ...site.settings, QIS_SPACE: 'potion-base-2m' }), /QIS_SPACE must be the space/)
-    assert.match(await refusal({ ...site.settings, QIS_SPACE: 'nonsense' }), /no space nonsense.*lexical-1/)
+    assert.match(await refusal({ ...site.settings, QIS_SPACE: 'nonsense' }), /no space nonsense.*sense-1/)
   })
 
   test('a data port that is taken', async () => {

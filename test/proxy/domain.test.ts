@@ -182,7 +182,7 @@ suite('examples for an embedder that takes its time', () => {
           answer.promise,
           new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true })),
         ])
-        return texts.map(embedText)
+        return texts.map(text => embedText(text))
       },
     }
     return {

@@ -8,6 +8,7 @@ import { readConfig } from '../../proxy/config.ts'
 import { createEmbedding } from '../../proxy/embedding.ts'
 import { project } from '../../router/fingerprint.ts'
 import { loadSpace, type SpaceManifest } from '../../router/space.ts'
+import { cosine } from '../contracts/embedder.ts'
 import { MINILM, missing, POTION, SPACES, withoutMiniLm } from '../embeddings/shared-data.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
@@ -102,6 +103,35 @@ describe('a model that is not the one its space was made for', { skip: missing(P
     await assert.rejects(embedding({ QIS_EMBEDDER: 'minilm', QIS_EMBEDDER_MODEL: POTION }), {
       code: 'ERR_CONFIG_INVALID',
       message: /minilm-l6-v2 is for vectors of 384 dimensions, the embedder makes minilm-l6-v2 vectors of 64/,
+    })
+  })
+})
+
+describe('MiniLM in the space of the built-in embedder', () => {
+  test('sees texts where the built-in embedder sees them', { skip: withoutMiniLm }, async () => {
+    await using taught = await embedding({
+      QIS_EMBEDDER: 'minilm',
+      QIS_EMBEDDER_MODEL: MINILM,
+      QIS_SPACE: builtIn,
+    })
+    await using own = await embedding({})
+    assert.equal(taught.space.id, own.space.id)
+    const texts = ['How do I reset my password?', 'What is the boiling point of ethanol?', 'Book me a table for two']
+    const [left, right] = await Promise.all([taught, own].map(({ embedder }) => embedder.embed(texts)))
+    const likeness = (i: number, j: number) => {
+      const [a, b] = [left?.[i], right?.[j]].map(vector => project(own.space, vector ?? new Float32Array(72)))
+      return cosine(a, b)
+    }
+    for (const i of texts.keys()) {
+      assert.ok(likeness(i, i) > 0.7, `${texts[i]}: ${likeness(i, i)}`)
+      assert.ok(likeness(i, i) > likeness(i, (i + 1) % 3) + 0.4)
+    }
+  })
+
+  test('is refused when it is another model, by the length of its vectors', async () => {
+    await assert.rejects(embedding({ QIS_EMBEDDER: 'minilm', QIS_EMBEDDER_MODEL: POTION, QIS_SPACE: builtIn }), {
+      code: 'ERR_EMBEDDER_UNAVAILABLE',
+      message: /teacher\.bin is not a map for the vectors of 64 components/,
     })
   })
 })

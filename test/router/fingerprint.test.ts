@@ -14,6 +14,7 @@ import {
   referenceTexts,
   similarity,
 } from '../../router/fingerprint.ts'
+import { productsOf } from '../../router/products.ts'
 import { loadSpace, type Space } from '../../router/space.ts'
 import { cosine } from '../contracts/embedder.ts'
 import { missing, PAIRS, QUESTIONS, SPACES } from '../embeddings/shared-data.ts'
@@ -43,11 +44,11 @@ describe('a fingerprint', () => {
   /** Unit vectors of the space, and sometimes the zero vector. */
   const vectors = () =>
     fc
-      .array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 512, maxLength: 512 })
+      .array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 72, maxLength: 72 })
       .map(components => project(space, Float32Array.from(components)))
 
   before(async () => {
-    space = await loadSpace(join(SPACES, 'lexical-1'))
+    space = await loadSpace(join(SPACES, 'sense-1'))
     potion = await loadSpace(join(SPACES, 'potion-base-2m'))
   })
 
@@ -115,15 +116,19 @@ describe('a fingerprint', () => {
   })
 
   it('of nothing is nothing, and like nothing', () => {
-    const nothing = project(space, new Float32Array(512))
-    assert.deepEqual(nothing, new Float32Array(64))
+    const nothing = project(space, new Float32Array(72))
+    assert.deepEqual(nothing, new Float32Array(72))
     assert.equal(similarity(dotTable(space, nothing), decode(space, 'a9aefcafabb6b44c')), 0)
     assert.throws(() => project(space, new Float32Array(64)), RangeError)
   })
 
   it('projects to length 1, with a projection and without', () => {
-    const plain = project(potion, new Float32Array(64).fill(0.125))
-    for (const vector of [see('some question'), plain]) assert.ok(Math.abs(cosine(vector, vector) - 1) < 1e-6)
+    const projecting = { ...potion, ...withProjection(potion, 8) }
+    const plain = new Float32Array(64).fill(0.125)
+    for (const vector of [see('some question'), project(potion, plain), project(projecting, plain)]) {
+      assert.ok(Math.abs(cosine(vector, vector) - 1) < 1e-6)
+    }
+    assert.equal(project(projecting, plain).length, 8)
   })
 
   it('puts a rewording into one of the eight cells probed far more often than another sentence', {
@@ -180,6 +185,22 @@ describe('a fingerprint', () => {
     assert.throws(() => referenceTexts(space, 'zz', 2), RangeError)
   })
 })
+
+/** The same space as if its vectors were brought to fewer dimensions first. */
+function withProjection(
+  { inputDimensions, mean, cells, levels }: Space,
+  dimensions: number,
+): Omit<Space, 'id' | 'name' | 'counts' | 'golden'> {
+  const tables = {
+    inputDimensions,
+    dimensions,
+    mean,
+    projection: Float32Array.from({ length: dimensions * inputDimensions }, (_, i) => (i % 7) - 3),
+    cells: cells.subarray(0, 256 * dimensions),
+    levels: levels.subarray(0, 14 * 16 * dimensions),
+  }
+  return { ...tables, products: productsOf(tables) }
+}
 
 /** By the definition, apart from the code under test. */
 function reconstruct(space: Space, cell: number, digits: Uint8Array): Float32Array {

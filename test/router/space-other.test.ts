@@ -15,7 +15,7 @@ const golden = JSON.parse(readFileSync(new URL('../fixtures/fingerprint.json', i
 
 it('another implementation of docs/protocol.md finds the same space, codes, similarities and counts', async () => {
   const space = await shippedSpace()
-  const other = openSpace(join(import.meta.dirname, '../../embeddings/spaces/lexical-1'))
+  const other = openSpace(join(import.meta.dirname, '../../embeddings/spaces/sense-1'))
   assert.equal(other.id, golden.space)
   assert.equal(other.id, space.id)
   for (const { text, code } of golden.vectors) {

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { loadSpace, type SpaceManifest } from '../../router/space.ts'
 import { SPACES } from '../embeddings/shared-data.ts'
 
-const NAMES = ['lexical-1', 'potion-base-2m', 'minilm-l6-v2']
+const NAMES = ['sense-1', 'potion-base-2m', 'minilm-l6-v2']
 
 describe('a space', () => {
   for (const name of NAMES) {
@@ -16,7 +16,9 @@ describe('a space', () => {
       assert.equal(space.name, name)
       assert.match(space.id, /^[0-9a-f]{8}$/)
       assert.equal(space.mean.length, space.inputDimensions)
-      assert.equal(space.projection?.length ?? 0, name === 'potion-base-2m' ? 0 : 64 * space.inputDimensions)
+      assert.equal(space.projection?.length ?? 0, name === 'minilm-l6-v2' ? 64 * space.inputDimensions : 0)
+      for (const learnt of [space.embedderTable, space.teacherMap])
+        assert.equal(learnt !== undefined, name === 'sense-1')
       assert.equal(space.cells.length, 256 * space.dimensions)
       assert.equal(space.levels.length, 14 * 16 * space.dimensions)
       assert.deepEqual(
@@ -43,7 +45,7 @@ describe('a space', () => {
       assert.equal(vector.length, dimensions)
       assert.ok(Math.abs(Math.hypot(...vector) - 1) < 0.05)
     }
-    assert.deepEqual((await loadSpace(join(SPACES, 'lexical-1'))).golden, [])
+    assert.deepEqual((await loadSpace(join(SPACES, 'sense-1'))).golden, [])
   })
 
   it('has the same id however its manifest is laid out, and another for any other content', async () => {
@@ -60,7 +62,7 @@ describe('a space', () => {
     assert.notEqual((await loadSpace(copy.folder)).id, before)
   })
 
-  for (const file of ['codebook.bin', 'counts.bin'] as const) {
+  for (const file of ['codebook.bin', 'counts.bin', 'embedder.bin', 'teacher.bin'] as const) {
     it(`with one changed bit in ${file} is refused, and the message names the file`, async () => {
       await using copy = await copySpace()
       const bytes = await readFile(join(copy.folder, file))
@@ -98,7 +100,7 @@ describe('a space', () => {
     await using copy = await copySpace()
     const manifest = await copy.manifest()
     const bad = ['{', 'null', '[]', '{}', JSON.stringify({ ...manifest, cells: 128 })]
-    bad.push(JSON.stringify({ ...manifest, dimensions: 1e9 }), JSON.stringify({ ...manifest, projection: false }))
+    bad.push(JSON.stringify({ ...manifest, dimensions: 1e9 }), JSON.stringify({ ...manifest, dimensions: 64 }))
     bad.push(JSON.stringify({ ...manifest, golden: [{ text: 'hello', vector: 'AAAA' }] }))
     for (const text of bad) {
       await copy.write('manifest.json', text)
@@ -113,7 +115,7 @@ describe('a space', () => {
 
 async function copySpace() {
   const folder = await mkdtemp(join(tmpdir(), 'qis-space-'))
-  await cp(join(SPACES, 'lexical-1'), folder, { recursive: true })
+  await cp(join(SPACES, 'sense-1'), folder, { recursive: true })
   return {
     folder,
     manifest: async () => JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as SpaceManifest,

@@ -113,12 +113,12 @@ export async function keyOf(seed: number): Promise<Ed25519PrivateKey> {
   return generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(seed))
 }
 
-let lexical: Promise<Space> | undefined
+let shipped: Promise<Space> | undefined
 
 /** The space of the built-in embedder. */
 export function shippedSpace(): Promise<Space> {
-  lexical ??= loadSpace(join(import.meta.dirname, '../../embeddings/spaces/lexical-1'))
-  return lexical
+  shipped ??= loadSpace(join(import.meta.dirname, '../../embeddings/spaces/sense-1'))
+  return shipped
 }
 
 export async function temporaryFolder(): Promise<AsyncDisposable & { path(name: string): string }> {
