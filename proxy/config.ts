@@ -38,7 +38,7 @@ export interface Config {
   bootstrap: string[]
   embedder: 'static' | 'minilm' | 'transformers'
   embedderModel: string | undefined
-  /** What runs when the embedder's model cannot be had at start; never another one unasked: it is another space. */
+  /** What runs when the embedder's model cannot be had at start; never another one unasked: it sees questions otherwise. */
   embedderFallback: 'none' | 'static'
   /** A shipped space by name, or a folder; undefined for the one that belongs to the embedder. */
   space: string | undefined
@@ -222,7 +222,7 @@ const variables = {
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',
-    help: 'static (built in), minilm (all-MiniLM-L6-v2, int8) or transformers (a model of your own)',
+    help: 'static (built in), minilm (all-MiniLM-L6-v2, int8; in the same space, so the two share what they learn) or transformers (a model of your own)',
     parse: oneOf('static', 'minilm', 'transformers'),
   },
   embedderModel: {
@@ -233,7 +233,7 @@ const variables = {
   embedderFallback: {
     name: 'QIS_EMBEDDER_FALLBACK',
     default: 'none',
-    help: 'when that model cannot be had at start: none (do not start) or static (start with the built-in embedder, in its space)',
+    help: 'when that model cannot be had at start: none (do not start) or static (start with the built-in embedder, in the same space if that is its own)',
     parse: oneOf('none', 'static'),
   },
   space: {
