@@ -8,6 +8,7 @@ import { createProgress } from '../../cli/progress.ts'
 import { readConfig } from '../../proxy/config.ts'
 import { embedderSpace, shippedSpaces, spaceFolder } from '../../proxy/embedding.ts'
 import { loadSpace } from '../../router/space.ts'
+import { MINILM, withoutMiniLm } from '../embeddings/shared-data.ts'
 import { until } from '../support/poll.ts'
 import { qis, startQis } from '../support/qis.ts'
 import { chat, startTestSidecar } from '../support/sidecar.ts'
@@ -191,6 +192,19 @@ suite('qis space train', () => {
     assert.equal(kept.code, 2)
     assert.match(kept.err, /holds a space already/)
     assert.equal((await loadSpace(work.path('a'))).id, first.id)
+  })
+
+  test('makes one for MiniLM that the built-in embedder fits too', { skip: withoutMiniLm }, async () => {
+    await using work = await workplace()
+    const [corpus, space] = [await work.writeCorpus(2_000), work.path('own')]
+    const minilm = ['--embedder', 'minilm', '--model', MINILM]
+    const made = await qis(['space', 'train', '--corpus', corpus, '--out', space, ...minilm])
+    assert.equal(made.code, 0, made.err)
+    assert.equal((await loadSpace(space)).golden.length, 8)
+    for (const embedder of [minilm, ['--embedder', 'static']]) {
+      const told = await qis(['space', 'explain', 'Where is my tax return?', '--space', space, ...embedder])
+      assert.equal(told.code, 0, told.err)
+    }
   })
 
   test('says how many texts are missing, and what must be named', async () => {
