@@ -60,9 +60,14 @@ export async function startModelProcess(
     if (child.pid === undefined) end(new Error(`the embedding process cannot be started: ${cause.message}`, { cause }))
   })
   child.on('message', output => pending?.resolve(output as ModelOutput))
-  child.on('close', (code, killedBy) => {
-    const cause = said === '' ? undefined : new Error(said)
-    end(late ?? new Error(`the embedding process ended with ${killedBy ?? `code ${code}`}`, { cause }))
+  child.on('exit', (code, killedBy) => {
+    const gone = () => {
+      const cause = said === '' ? undefined : new Error(said)
+      end(late ?? new Error(`the embedding process ended with ${killedBy ?? `code ${code}`}`, { cause }))
+    }
+    // Not `close` of the child, which never comes once we have disconnected.
+    if (child.stderr === null || child.stderr.closed) gone()
+    else child.stderr.once('close', gone)
   })
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     said = (said + chunk).slice(-MAX_STDERR_UNITS)

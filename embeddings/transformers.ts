@@ -114,6 +114,8 @@ class TransformersEmbedder implements Embedder {
   /** Undefined while there is none, and then `#fault` says why. */
   #process: ModelProcess | undefined
   #fault: EmbedderError | undefined
+  /** Resolves, and never rejects, when the next worker is there, or will not be. */
+  #replacing: Promise<void> | undefined
   /** Workers started since the last success. */
   #restarts = 0
   /** In order of arrival; aborted requests leave it at once. */
@@ -148,7 +150,7 @@ class TransformersEmbedder implements Embedder {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
     this.#refuse(unavailable('the embedder was closed', undefined))
-    await this.#process?.[Symbol.asyncDispose]()
+    await Promise.all([this.#process?.[Symbol.asyncDispose](), this.#replacing])
   }
 
   #enqueue(texts: readonly string[], signal: AbortSignal | undefined): Promise<Float32Array[]> {
@@ -222,7 +224,7 @@ class TransformersEmbedder implements Embedder {
     this.#refuse(fault)
     const retryMs = Math.min(this.#restartDelayMs * 2 ** this.#restarts, MAX_RESTART_DELAY_MS)
     this.#observer?.workerLost(fault, lasting ? undefined : retryMs)
-    if (!lasting) void this.#replace(retryMs)
+    if (!lasting) this.#replacing = this.#replace(retryMs)
     return fault
   }
 
