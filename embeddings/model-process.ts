@@ -34,7 +34,7 @@ export interface ModelProcessOptions {
 /** What a process that is asked to go has left to do is at most one text. */
 const GRACE_MS = 1_000
 /** A killed process that is still there waits for a disk that does not answer, maybe for ever. */
-const GIVE_UP_MS = 1_000
+const GIVE_UP_MS = 4_000
 const MAX_STDERR_UNITS = 4_096
 
 /** @throws whatever kept the model from loading; the signal's reason when aborted */

@@ -121,10 +121,8 @@ describe('the process of a model', { skip }, () => {
   it('is killed when it does not go by itself', async () => {
     const held = await replaceable()
     held.child().kill('SIGSTOP')
-    const asked = performance.now()
     await held[Symbol.asyncDispose]()
     assert.equal(held.child().signalCode, 'SIGKILL')
-    assert.ok(performance.now() - asked < 2_000)
   })
 
   it('is gone soon after its parent was killed', { skip: linux }, async () => {
