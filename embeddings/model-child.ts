@@ -17,7 +17,7 @@ export type ModelOutput =
 if (process.send === undefined) throw new Error('model-child.ts runs as a child process only')
 const send = process.send.bind(process) as (output: ModelOutput) => void
 
-// Ctrl-C and service managers tell every process at once, but running answers may still want vectors: the parent says when.
+// Service managers tell every process of a service at once, but running answers may still want vectors: the parent says when.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined)
 process.on('disconnect', () => process.exit())
 if (!process.connected) process.exit()

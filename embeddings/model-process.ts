@@ -45,6 +45,8 @@ export async function startModelProcess(
   const child = fork(new URL(`./model-child${extname(import.meta.url)}`, import.meta.url), [JSON.stringify(input)], {
     // Not ours: a profile or a debugger of this process is not one of its child.
     execArgv: [],
+    // In a session of its own, so that Ctrl-C does not reach it, not even before it can say that it does not listen.
+    detached: true,
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

@@ -155,13 +155,19 @@ describe('the process of a model', { skip }, () => {
     assert.ok(!isRunning(parent.child))
   })
 
+  it('comes up even when Ctrl-C meets it before it can have heard of signals', { skip: linux }, async () => {
+    const whileLoading = `process.on('SIGINT', () => undefined); process.kill(0, 'SIGINT')`
+    await using parent = await startParent(POTION, '', { whileLoading })
+    assert.equal(parent.complaints(), '')
+  })
+
   it('is not profiled when its parent is', { skip: linux }, async () => {
     await using folder = await tempFolder()
     const end = `process.once('SIGINT', async () => {
       await embedder[Symbol.asyncDispose]()
       clearInterval(alive)
     })`
-    await using parent = await startParent(POTION, end, ['--cpu-prof', `--cpu-prof-dir=${folder.path}`])
+    await using parent = await startParent(POTION, end, { args: ['--cpu-prof', `--cpu-prof-dir=${folder.path}`] })
     const closed = once(parent.process, 'close')
     parent.process.kill('SIGINT')
     await closed
@@ -189,12 +195,14 @@ async function hangingModel(folder: string): Promise<string> {
 }
 
 /** A process, leader of a group of its own, that holds an embedder and then does what `script` says. */
-async function startParent(model: string, script = '', args: readonly string[] = []) {
+async function startParent(model: string, script = '', { args = [] as string[], whileLoading = '' } = {}) {
   const program = `
     import { createTransformersEmbedder } from ${JSON.stringify(import.meta.resolve('../../embeddings/transformers.ts'))}
     import { watchChildren } from ${JSON.stringify(import.meta.resolve('../support/children.ts'))}
     using watch = watchChildren()
-    const embedder = await createTransformersEmbedder({ model: ${JSON.stringify(model)} })
+    const loading = createTransformersEmbedder({ model: ${JSON.stringify(model)} })
+    ${whileLoading}
+    const embedder = await loading
     const alive = setInterval(() => undefined, 1_000)
     ${script}
     console.log(watch.children[0].pid)`
