@@ -105,7 +105,8 @@ describe('the transformers embedder', { skip }, () => {
       },
     })
     const before = await embedder.embed(['a'])
-    const inFlight = embedder.embed(['a'])
+    // Long enough not to be done before the signal has come.
+    const inFlight = embedder.embed(Array.from({ length: 250 }, (_, i) => `text ${i} `.repeat(200)))
     const queued = embedder.embed(['b'])
     const refused = {
       code: 'ERR_EMBEDDER_UNAVAILABLE',
