@@ -3,7 +3,6 @@ import type { Embedder } from './embedder.ts'
 import { createTransformersEmbedder, type TransformersOptions } from './transformers.ts'
 
 export const MINILM = {
-  space: 'minilm-l6-v2',
   id: 'sentence-transformers/all-MiniLM-L6-v2',
   dimensions: 384,
   /** Where the int8 ONNX file is on the hub, and at which commit. */
@@ -19,14 +18,18 @@ export interface MiniLmOptions extends Omit<TransformersOptions, 'model' | 'spac
   model?: string | undefined
 }
 
-/** @throws {EmbedderError} `ERR_EMBEDDER_UNAVAILABLE` when the model cannot be had */
+/**
+ * The vectors as the model gives them, for which no space ships: `mapped.ts` brings them into the built-in one.
+ *
+ * @throws {EmbedderError} `ERR_EMBEDDER_UNAVAILABLE` when the model cannot be had
+ */
 export function createMiniLmEmbedder({ model, revision, ...options }: MiniLmOptions = {}): Promise<Embedder> {
   const commit = revision ?? (model === undefined ? MINILM.revision : undefined)
   return createTransformersEmbedder({
     ...options,
     model: model ?? MINILM.hub,
     ...(commit !== undefined && { revision: commit }),
-    space: MINILM.space,
+    space: 'all-minilm-l6-v2',
     dtype: 'q8',
     pooling: 'mean',
     maxUnits: MAX_UNITS,

@@ -25,7 +25,7 @@ const SPACES = join(import.meta.dirname, '../embeddings/spaces')
 
 /**
  * The embedder that is configured, loaded and warm, with its space. Where its model cannot be had, the built-in one when
- * that is what `QIS_EMBEDDER_FALLBACK` says.
+ * that is what `QIS_EMBEDDER_FALLBACK` says: in the same space if that has a table for it, else in its own.
  *
  * @throws {EmbedderError} `ERR_EMBEDDER_UNAVAILABLE` when the model cannot be had and there is no fallback
  * @throws {ConfigInvalidError} when the embedder is not the one that the space was made for
@@ -37,14 +37,18 @@ export async function createEmbedding(config: EmbeddingConfig, logger: Logger): 
   } catch (error) {
     if (!(error instanceof EmbedderError)) throw error
     if (config.embedderFallback === 'none') {
-      const remedy =
-        'QIS_EMBEDDER_FALLBACK=static would start with the built-in embedder instead, in a space of its own'
+      const where = wanted.embedderTable ? 'in the same space' : 'in a space of its own'
+      const remedy = `QIS_EMBEDDER_FALLBACK=static would start with the built-in embedder instead, ${where}`
       throw new EmbedderError(error.code, `${error.message} (${remedy})`, { cause: error.cause })
     }
-    const space = await loadSpace(join(SPACES, BUILT_IN_SPACE))
+    const space = wanted.embedderTable ? wanted : await loadSpace(join(SPACES, BUILT_IN_SPACE))
+    const loss =
+      space === wanted
+        ? 'which understands fewer other words, and shares what it learns as before'
+        : `shares nothing with nodes of space ${wanted.name}, and will not find what it learnt in that space`
     logger.warn(
       { err: error, wanted: wanted.name, space: space.name },
-      `THE MODEL OF QIS_EMBEDDER=${config.embedder} CANNOT BE HAD: this node runs with the built-in embedder, shares nothing with nodes of space ${wanted.name}, and will not find what it learnt in that space`,
+      `THE MODEL OF QIS_EMBEDDER=${config.embedder} CANNOT BE HAD: this node runs with the built-in embedder, ${loss}`,
     )
     return fitted(createBuiltInEmbedder(space), space)
   }
@@ -57,11 +61,14 @@ export function shippedSpaces(): string[] {
     .map(({ name }) => join(SPACES, name))
 }
 
-/** The name of the vectors that the chosen embedder makes, and of the space that is shipped for them if there is one. */
+/**
+ * The name of the vectors that the chosen embedder makes, and of the space that is shipped for them if there is one.
+ * MiniLM's are brought into the built-in embedder's, so that nodes with and without a model share what they learn.
+ */
 export function embedderSpace({ embedder, embedderModel }: EmbeddingConfig): string {
   const preset = {
     static: BUILT_IN_SPACE,
-    minilm: MINILM.space,
+    minilm: BUILT_IN_SPACE,
     transformers: basename(embedderModel ?? '').toLowerCase(),
   }
   return preset[embedder]
@@ -76,7 +83,11 @@ export function spaceFolder(config: EmbeddingConfig): string {
   throw new ConfigInvalidError(`there is no space ${name}; QIS_SPACE names a folder, or one of ${shipped.join(', ')}`)
 }
 
-/** The embedder alone, not yet held against any space. */
+/**
+ * The embedder alone, not yet held against any space.
+ *
+ * @throws {ConfigInvalidError} when MiniLM is asked for, and the model is another or the space has no map for it
+ */
 export async function createEmbedder(
   config: EmbeddingConfig,
   space: Pick<Space, 'name' | 'embedderTable' | 'teacherMap'>,
@@ -85,9 +96,18 @@ export async function createEmbedder(
   const { embedder, embedderModel: model, dataDir } = config
   const shared = { space: space.name, cacheFolder: join(dataDir, 'models'), observer: workerLog(logger) }
   if (embedder === 'minilm') {
+    if (space.teacherMap === undefined) {
+      throw new ConfigInvalidError(
+        `QIS_SPACE must be a space that MiniLM has a way into: the manifest of ${space.name} names no teacher.bin`,
+      )
+    }
     const minilm = await createMiniLmEmbedder({ ...shared, model })
-    if (space.teacherMap === undefined) return minilm
     try {
+      if (minilm.dimensions !== MINILM.dimensions) {
+        throw new ConfigInvalidError(
+          `the model of QIS_EMBEDDER_MODEL is not all-MiniLM-L6-v2: its vectors have ${minilm.dimensions} dimensions, and not ${MINILM.dimensions}; name the right model, or use this one with QIS_EMBEDDER=transformers`,
+        )
+      }
       return createMappedEmbedder(minilm, space.teacherMap, space.name)
     } catch (error) {
       await minilm[Symbol.asyncDispose]()
@@ -143,9 +163,12 @@ async function fitted(embedder: Embedder, space: Space): Promise<Embedding> {
   }
 }
 
-/** Mean cosine between what the embedder makes of the space's golden texts and what it must; 1 without such texts. */
+/**
+ * Mean cosine between what the model makes of the space's golden texts and what it must; 1 without such texts, or when
+ * the embedder is part of the program and has no model that could be another.
+ */
 async function likenessToGolden(embedder: Embedder, space: Space): Promise<number> {
-  if (space.golden.length === 0) return 1
+  if (embedder.inline || space.golden.length === 0) return 1
   const vectors = await embedder.embed(space.golden.map(({ text }) => text))
   const likenesses = space.golden.map(({ vector }, i) => {
     const projected = project(space, vectors[i] as Float32Array)

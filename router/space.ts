@@ -2,7 +2,7 @@
  * A space is all that peers must share for two fingerprints to mean the same; this loads and verifies one.
  *
  * A folder of three files or more, numbers little-endian:
- * - `manifest.json`  names, sizes, the SHA-256 of the others, and what the embedder must make of a few texts
+ * - `manifest.json`  names, sizes, the SHA-256 of the others, and what the model must make of a few texts
  * - `codebook.bin`   float16: mean (inputDimensions), projection (dimensions × inputDimensions, row-major; absent when
  *                    the manifest says `"projection": false`), cells (256 × dimensions), levels (14 × 16 × dimensions)
  * - `counts.bin`     uint16 × 65,536: how many distinct reference texts have each 4-digit code prefix
@@ -39,8 +39,8 @@ export interface Space {
   /** How many distinct reference texts share a code prefix of 2, 3 and 4 hex digits: 256, 4,096 and 65,536 counts. */
   readonly counts: readonly [Uint32Array, Uint32Array, Uint32Array]
   /**
-   * Texts by which an embedder is known to be the one this space was made for: each with its projected vector, rounded
-   * to 1/127. Empty where the embedder is part of the program.
+   * Texts by which a model is known to be the one this space was made for: each with its projected vector, rounded to
+   * 1/127. Where the embedder is part of the program, the model is the one that it was distilled from.
    */
   readonly golden: readonly { readonly text: string; readonly vector: Float32Array }[]
   /** The checked bytes of `embedder.bin`, for whoever makes the vectors; undefined where the space has none. */

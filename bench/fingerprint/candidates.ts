@@ -2,8 +2,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Embedder } from '../../embeddings/embedder.ts'
+import { createMappedEmbedder } from '../../embeddings/mapped.ts'
 import { createMiniLmEmbedder } from '../../embeddings/minilm.ts'
 import { createStaticEmbedder } from '../../embeddings/static.ts'
+import { BUILT_IN_SPACE, readLearnt } from '../../embeddings/table.ts'
 import { createTransformersEmbedder } from '../../embeddings/transformers.ts'
 
 export interface Candidate {
@@ -17,8 +19,9 @@ export const SPACES = join(import.meta.dirname, '../../embeddings/spaces')
 /**
  * @param data the folder that holds `models/`
  * @param minilm folder of all-MiniLM-L6-v2 in transformers.js layout
+ * @param spaces the folder that holds the built-in space, whose map brings MiniLM's vectors into it
  */
-export function candidates(data: string, minilm: string): Candidate[] {
+export function candidates(data: string, minilm: string, spaces: string): Candidate[] {
   const potion = join(data, 'models/potion-base-2M-int8')
   return [
     { name: 'builtin', create: async () => createStaticEmbedder() },
@@ -26,7 +29,14 @@ export function candidates(data: string, minilm: string): Candidate[] {
       name: 'potion',
       create: () => fromFolder(potion, model => createTransformersEmbedder({ model, space: 'potion-base-2m' })),
     },
-    { name: 'minilm', create: () => fromFolder(minilm, model => createMiniLmEmbedder({ model })) },
+    {
+      name: 'minilm',
+      create: () =>
+        fromFolder(minilm, async model => {
+          const { teacherMap } = await readLearnt(join(spaces, BUILT_IN_SPACE))
+          return createMappedEmbedder(await createMiniLmEmbedder({ model }), teacherMap, BUILT_IN_SPACE)
+        }),
+    },
   ]
 }
 

@@ -1,5 +1,6 @@
 /** Every figure of one embedder and its space, set by set, so that no more than one set is in memory. */
 import type { Embedder } from '../../embeddings/embedder.ts'
+import { nearestCells } from '../../router/fingerprint.ts'
 import type { Space } from '../../router/space.ts'
 import type { Labelled, Outcomes, Pairs } from './data.ts'
 import { readOpposites } from './data.ts'
@@ -40,10 +41,12 @@ export interface Figures {
   disclosable: Map<number, number[]>
   opposites: ByView<OppositesResult>
   speed: Speed
-  /** Of the texts that two embedders of one family are compared by; empty where the set is not at hand. */
-  codes: string[]
+  /** The cells nearest to each of BANKING77's test questions, nearest first; empty where the set is not at hand. */
+  cells: number[][]
 }
 
+/** As many as a node asks for. */
+const PROBED = 8
 const PROBES = [1, 2, 3, 4, 6, 8, 12, 16]
 
 export async function measureCandidate(embedder: Embedder, space: Space, sets: Sets, seed: number): Promise<Figures> {
@@ -95,6 +98,6 @@ export async function measureCandidate(embedder: Embedder, space: Space, sets: S
     disclosable: predicted?.disclosable ?? new Map(),
     opposites: await measureOpposites(),
     speed,
-    codes: bankingTest.map(({ code }) => code),
+    cells: bankingTest.map(({ table }) => nearestCells(space, table, PROBED)),
   }
 }

@@ -76,8 +76,3 @@ export function brierSkill(predicted: readonly number[], outcomes: readonly numb
   const error = (p: (row: number) => number) => mean(outcomes.map((outcome, row) => (p(row) - outcome) ** 2))
   return 1 - error(row => predicted[row] as number) / error(() => base)
 }
-
-/** Share of places at which two lists are equal. */
-export function agreement(a: readonly unknown[], b: readonly unknown[]): number {
-  return mean(a.map((item, i) => (item === b[i] ? 1 : 0)))
-}

@@ -1,11 +1,11 @@
 /** The one line that programs read; null for what was not measured. */
 import type { Candidate } from './candidates.ts'
 import type { Figures } from './measure-candidate.ts'
-import { agreement } from './measures.ts'
+import { mean } from './measures.ts'
 
 const rounded = (value: number | undefined) => (value === undefined ? null : Number(value.toFixed(4)))
 
-export function summarise(measured: ReadonlyMap<Candidate['name'], Figures>, cellAgreement: number | undefined) {
+export function summarise(measured: ReadonlyMap<Candidate['name'], Figures>, agreement: Agreement | undefined) {
   const builtin = measured.get('builtin')
   const probe8 = builtin?.probed.find(({ probes }) => probes === 8)
   const exactAuc = builtin?.llmrouter?.exact.auc
@@ -18,7 +18,7 @@ export function summarise(measured: ReadonlyMap<Candidate['name'], Figures>, cel
       probe8 && exactAuc !== undefined
         ? { traffic: rounded(probe8.traffic), recall: rounded(probe8.auc / exactAuc) }
         : null,
-    student_teacher_cell_agreement: rounded(cellAgreement),
+    student_teacher_cell_agreement: rounded(agreement?.sameCell),
   }
 }
 
@@ -46,18 +46,23 @@ function code16VersusExact({ stsb, clinc, banking, mrpc, llmrouter }: Figures): 
   return kept.length === 0 ? undefined : Math.min(...kept)
 }
 
-/** Share of texts that two embedders put into the same cell; undefined unless their spaces have one codebook. */
-export function cellAgreement(
-  a: Pick<Figures, 'space' | 'codes'>,
-  b: Pick<Figures, 'space' | 'codes'>,
-): number | undefined {
-  if (a.codes.length === 0 || !sameTable(a.space.cells, b.space.cells) || !sameTable(a.space.levels, b.space.levels)) {
-    return undefined
-  }
-  const cells = (codes: readonly string[]) => codes.map(code => code.slice(0, 2))
-  return agreement(cells(a.codes), cells(b.codes))
+export interface Agreement {
+  /** Share of questions that both put into the same cell. */
+  sameCell: number
+  /** Share of questions whose cell, as the teacher finds it, is among those that the student probes. */
+  probed: number
 }
 
-function sameTable(a: Float32Array, b: Float32Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i])
+/** Of a question's packets, what a node with one embedder finds that another wrote; undefined unless they share a space. */
+export function cellAgreement(
+  student: Pick<Figures, 'space' | 'cells'>,
+  teacher: Pick<Figures, 'space' | 'cells'>,
+): Agreement | undefined {
+  if (student.cells.length === 0 || student.space.id !== teacher.space.id) return undefined
+  const share = (holds: (own: readonly number[], cell: number | undefined) => boolean) =>
+    mean(student.cells.map((own, i) => (holds(own, teacher.cells[i]?.[0]) ? 1 : 0)))
+  return {
+    sameCell: share((own, cell) => own[0] === cell),
+    probed: share((own, cell) => cell !== undefined && own.includes(cell)),
+  }
 }

@@ -26,7 +26,8 @@ export type TrainOutput =
 const { choice, name, description, options } = workerData as TrainInput
 const post = (message: TrainOutput) => parentPort?.postMessage(message)
 
-await using embedder = await createEmbedder(choice, { name }, { debug() {}, info() {}, warn() {} })
+const learnt = name === BUILT_IN_SPACE ? await readLearnt() : undefined
+await using embedder = await createEmbedder(choice, { name, ...learnt }, { debug() {}, info() {}, warn() {} })
 const described = description ?? {
   id: choice.embedderModel ?? name,
   revision: 'unpinned',
@@ -35,6 +36,6 @@ const described = description ?? {
 }
 const trained = await trainSpace(
   { embedder, onProgress: (step, done, total) => post({ kind: 'progress', step, done, total }) },
-  { ...options, description: described, learnt: name === BUILT_IN_SPACE ? await readLearnt() : undefined },
+  { ...options, description: described, learnt },
 )
 post({ kind: 'trained', trained })

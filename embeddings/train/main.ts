@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { SpaceManifest } from '../../router/space.ts'
 import type { Embedder } from '../embedder.ts'
-import { createMiniLmEmbedder, MINILM } from '../minilm.ts'
 import { createStaticEmbedder } from '../static.ts'
 import { BUILT_IN_SPACE, parseTable, readLearnt } from '../table.ts'
 import { createTransformersEmbedder } from '../transformers.ts'
@@ -40,10 +39,6 @@ const recipes: Record<string, Recipe> = {
   'potion-base-2m': {
     description: { id: 'minishlab/potion-base-2M', revision: 'int8', dimensions: 64, pooling: 'mean' },
     create: () => createTransformersEmbedder({ model: values.model ?? POTION, space: 'potion-base-2m' }),
-  },
-  [MINILM.space]: {
-    description: { id: MINILM.id, revision: 'int8', dimensions: MINILM.dimensions, pooling: 'mean' },
-    create: () => createMiniLmEmbedder({ model: values.model }),
   },
 }
 

@@ -5,6 +5,7 @@ import { createCachedEmbedder } from '../cached.ts'
 import type { Embedder } from '../embedder.ts'
 import { trainTables } from './codebook.ts'
 import { balancedSample, readCorpus, seededRandom } from './corpus.ts'
+import { goldenVectors } from './golden-texts.ts'
 import { writeSpace } from './write-space.ts'
 
 /** Longer vectors are projected to `DIMENSIONS`, others coded as they come. */
@@ -15,17 +16,6 @@ const TRAINING_TEXTS = 60_000
 const EVERYDAY_TEXTS = 30_000
 const COUNTED_TEXTS = 200_000
 const BATCH = 64
-/** By these a node knows that its model file is the one a space was made for; different in subject, form and length. */
-const GOLDEN_TEXTS = [
-  'How much ibuprofen may an adult take per day?',
-  'Write a function that reverses a linked list in place.',
-  'Which planets of the solar system have rings?',
-  'I was charged twice for the same order, can you refund one of them?',
-  'SELECT name, COUNT(*) FROM users GROUP BY name HAVING COUNT(*) > 1;',
-  'A train leaves at 9:40 and arrives at 13:05. How long does the journey take, and how fast is it over 287 km?',
-  'Summarise the following contract in three sentences for somebody who is not a lawyer.',
-  'hello',
-]
 
 export type TrainingStep = 'embedding' | 'codebook' | 'counting'
 
@@ -96,16 +86,8 @@ export async function trainSpace(
     const prefix = Number.parseInt(encode(space, dotTable(space, project(space, vector))).slice(0, 4), 16)
     space.counts[2][prefix] = (space.counts[2][prefix] as number) + 1
   }
-  const golden = plain.inline ? [] : await embedder.embed(GOLDEN_TEXTS)
-  await writeSpace(
-    out,
-    {
-      ...space,
-      ...learnt,
-      golden: golden.map((vector, i) => ({ text: GOLDEN_TEXTS[i] as string, vector: project(space, vector) })),
-    },
-    description,
-  )
+  const golden = plain.inline ? [] : await goldenVectors(embedder, space)
+  await writeSpace(out, { ...space, ...learnt, golden }, description)
   return { sampled: sample.length, counted: counted.length }
 
   /** In the order of `texts`; those in which there was nothing to embed are left out. */

@@ -15,7 +15,7 @@ testEmbedder('MiniLM', () => createMiniLmEmbedder({ model: MINILM }), { skip })
 describe('MiniLM', { skip }, () => {
   it('gives the vectors that its authors publish, but for rounding', async () => {
     await using embedder = await createMiniLmEmbedder({ model: MINILM })
-    assert.equal(embedder.space, 'minilm-l6-v2')
+    assert.equal(embedder.space, 'all-minilm-l6-v2')
     assert.equal(embedder.dimensions, PINNED.dimensions)
     const [vector] = await embedder.embed(['This is an example sentence'])
     // The first four of 384 in sentence-transformers' float32.

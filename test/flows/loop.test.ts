@@ -3,20 +3,23 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { findWords, readCapture } from '../../demo/leak-scan.ts'
 import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
+import { MINILM, missing, POTION, withoutMiniLm } from '../embeddings/shared-data.ts'
 import { until } from '../support/poll.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { CHAT_BODY, startUpstream } from '../support/upstream.ts'
 
 const QUESTION = 'How much ibuprofen may an adult take per day?'
+/** One that MiniLM and the built-in embedder see nearly alike; of many others they find each other's packets and count them less. */
+const SEEN_ALIKE = 'How do I reset my password?'
 const NETWORK_DEADLINE = { deadlineMs: 15_000 }
 
 /** Two deployments, each a process of its own, joined over libp2p on loopback. */
-async function twoSites() {
+async function twoSites(settingsA: Record<string, string> = {}, settingsB: Record<string, string> = {}) {
   const parts = new AsyncDisposableStack()
   const folder = parts.use(await tempFolder())
   const upstream = parts.use(await startUpstream())
-  const start = async (name: string, bootstrap: readonly string[]) =>
+  const start = async (name: string, bootstrap: readonly string[], settings: Record<string, string>) =>
     parts.use(
       await startSidecar({
         QIS_UPSTREAM: upstream.url,
@@ -25,30 +28,48 @@ async function twoSites() {
         QIS_PROFILE: 'open',
         QIS_IMPLICIT: 'off',
         QIS_BOOTSTRAP: bootstrap.join(','),
+        ...settings,
       }),
     )
-  const a = await start('a', [])
-  const b = await start('b', a.addresses)
-  return { a, b, folder: folder.path, upstream, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  const a = await start('a', [], settingsA)
+  const b = await start('b', a.addresses, settingsB)
+  return { a, b, start, folder: folder.path, upstream, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
-async function confidence(site: SidecarProcess, headers: Record<string, string> = {}): Promise<string | null> {
-  const response = await chat(site.data, QUESTION, headers)
+async function confidence(
+  site: SidecarProcess,
+  headers: Record<string, string> = {},
+  question = QUESTION,
+): Promise<string | null> {
+  const response = await chat(site.data, question, headers)
   assert.equal(await response.text(), CHAT_BODY)
   return response.headers.get('x-qis-confidence')
 }
 
-async function vote(site: SidecarProcess, rating: string, headers: Record<string, string> = {}): Promise<void> {
-  const response = await chat(site.data, QUESTION, headers)
+async function vote(
+  site: SidecarProcess,
+  rating: string,
+  headers: Record<string, string> = {},
+  question = QUESTION,
+): Promise<void> {
+  const response = await chat(site.data, question, headers)
   await response.text()
   const feedback = await postFeedback(site.data, { receipt: response.headers.get('x-qis-receipt'), rating })
   assert.equal(feedback.status, 202)
 }
 
-async function meet({ a, b }: { a: SidecarProcess; b: SidecarProcess }): Promise<void> {
-  assert.equal(await confidence(b), null)
-  await vote(a, 'down')
-  await until("A's vote to reach B", () => confidence(b), NETWORK_DEADLINE)
+async function metric(site: SidecarProcess, name: string): Promise<string | undefined> {
+  return (await (await fetch(`${site.admin}/metrics`)).text()).split('\n').find(line => line.startsWith(`${name} `))
+}
+
+async function spaceId(site: SidecarProcess): Promise<string> {
+  return ((await (await fetch(`${site.admin}/qis/status`)).json()) as { space: { id: string } }).space.id
+}
+
+async function meet({ a, b }: { a: SidecarProcess; b: SidecarProcess }, question = QUESTION): Promise<void> {
+  assert.equal(await confidence(b, {}, question), null)
+  await vote(a, 'down', {}, question)
+  await until("A's vote to reach B", () => confidence(b, {}, question), NETWORK_DEADLINE)
 }
 
 suite('two deployments', () => {
@@ -56,8 +77,6 @@ suite('two deployments', () => {
     await using sites = await twoSites()
     await meet(sites)
     assert.ok(Number(await confidence(sites.b)) < 0.5)
-    const metric = async (site: SidecarProcess, name: string) =>
-      (await (await fetch(`${site.admin}/metrics`)).text()).split('\n').find(line => line.startsWith(`${name} `))
     assert.equal(
       await metric(sites.a, 'qis_packets_sent_total{result="taken"}'),
       'qis_packets_sent_total{result="taken"} 1',
@@ -104,6 +123,41 @@ suite('two deployments', () => {
     for (const bytes of [sent.out, received.in]) {
       assert.deepEqual(findWords(bytes, ['zanzibar', 'ibuprofen']), [{ word: 'zanzibar', encoding: 'plain' }])
     }
+  })
+})
+
+suite('two deployments with different embedders', () => {
+  const minilm = { QIS_EMBEDDER: 'minilm', QIS_EMBEDDER_MODEL: MINILM, QIS_ADVICE_DEADLINE_MS: '2000' }
+
+  for (const [who, a, b] of [
+    ['the built-in one’s outcome is found by MiniLM', {}, minilm],
+    ['MiniLM’s outcome is found by the built-in one', minilm, {}],
+  ] as const) {
+    test(`and one space: ${who}`, { skip: withoutMiniLm }, async () => {
+      await using sites = await twoSites(a, b)
+      assert.equal(await spaceId(sites.a), await spaceId(sites.b))
+      await meet(sites, SEEN_ALIKE)
+      assert.ok(Number(await confidence(sites.b, {}, SEEN_ALIKE)) < 0.5)
+    })
+  }
+
+  test('and two spaces hear nothing of each other', { skip: missing(POTION) }, async () => {
+    const potion = { QIS_EMBEDDER: 'transformers', QIS_EMBEDDER_MODEL: POTION, QIS_SPACE: 'potion-base-2m' }
+    await using sites = await twoSites({}, { ...potion, QIS_ADVICE_DEADLINE_MS: '2000' })
+    const { a, b } = sites
+    const like = await sites.start('c', [...a.addresses, ...b.addresses], {})
+    assert.notEqual(await spaceId(a), await spaceId(b))
+    await vote(b, 'up')
+    const alone = await confidence(b)
+    await meet({ a, b: like })
+    await until('the two spaces to be connected', async () => /[12]$/.test((await metric(b, 'qis_peers')) ?? ''))
+    assert.equal(await confidence(b), alone)
+    assert.equal(
+      await metric(like, 'qis_packets_received_total{result="accepted"}'),
+      'qis_packets_received_total{result="accepted"} 1',
+    )
+    const metrics = await (await fetch(`${b.admin}/metrics`)).text()
+    assert.equal(metrics.match(/^qis_packets_received_total.* [1-9]/gm), null)
   })
 })
 

@@ -4,10 +4,11 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { writeSpace } from '../../embeddings/train/write-space.ts'
 import { loadSpace, type SpaceManifest } from '../../router/space.ts'
 import { SPACES } from '../embeddings/shared-data.ts'
 
-const NAMES = ['sense-1', 'potion-base-2m', 'minilm-l6-v2']
+const NAMES = ['sense-1', 'potion-base-2m']
 
 describe('a space', () => {
   for (const name of NAMES) {
@@ -16,7 +17,7 @@ describe('a space', () => {
       assert.equal(space.name, name)
       assert.match(space.id, /^[0-9a-f]{8}$/)
       assert.equal(space.mean.length, space.inputDimensions)
-      assert.equal(space.projection?.length ?? 0, name === 'minilm-l6-v2' ? 64 * space.inputDimensions : 0)
+      assert.equal(space.projection, undefined)
       for (const learnt of [space.embedderTable, space.teacherMap])
         assert.equal(learnt !== undefined, name === 'sense-1')
       assert.equal(space.cells.length, 256 * space.dimensions)
@@ -38,14 +39,24 @@ describe('a space', () => {
     assert.equal(new Set(ids).size, NAMES.length)
   })
 
-  it('states what its embedder makes of a few texts, in vectors of length 1, unless the embedder is built in', async () => {
-    const { golden, dimensions } = await loadSpace(join(SPACES, 'minilm-l6-v2'))
+  it('states what the model makes of a few texts, in vectors of length 1', async () => {
+    const { golden, dimensions } = await loadSpace(join(SPACES, 'sense-1'))
     assert.ok(golden.length >= 8)
     for (const { vector } of golden) {
       assert.equal(vector.length, dimensions)
       assert.ok(Math.abs(Math.hypot(...vector) - 1) < 0.05)
     }
-    assert.deepEqual((await loadSpace(join(SPACES, 'sense-1'))).golden, [])
+  })
+
+  it('with a projection has it, and its other tables where they were', async () => {
+    await using copy = await copySpace()
+    const space = await loadSpace(copy.folder)
+    const [mean, projection] = [new Float32Array(100).fill(0.5), new Float32Array(100 * space.dimensions).fill(0.25)]
+    const embedder = { ...(await copy.manifest()).embedder, dimensions: 100 }
+    await writeSpace(copy.folder, { ...space, inputDimensions: 100, mean, projection }, embedder)
+    const projecting = await loadSpace(copy.folder)
+    assert.deepEqual([projecting.inputDimensions, projecting.mean, projecting.projection], [100, mean, projection])
+    assert.deepEqual([projecting.cells, projecting.levels], [space.cells, space.levels])
   })
 
   it('has the same id however its manifest is laid out, and another for any other content', async () => {
