@@ -1,11 +1,11 @@
-/** Sentence embedders in ONNX by transformers.js, from a folder or the hub, in a worker so that no request waits on one. */
+/** Sentence embedders in ONNX by transformers.js, from a folder or the hub, in a worker process: no request waits on one, or falls with it. */
 import { existsSync } from 'node:fs'
 import { basename, isAbsolute, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Embedder, EmbedderError, type EmbedOptions } from './embedder.ts'
 import { excerpt } from './excerpt.ts'
-import { ModelRunError, type ModelThread, startModelThread } from './model-thread.ts'
-import type { WorkerInput } from './transformers-worker.ts'
+import { type ModelProcess, ModelRunError, startModelProcess } from './model-process.ts'
+import type { ModelInput } from './transformers-model.ts'
 
 export interface TransformersOptions {
   /**
@@ -16,9 +16,9 @@ export interface TransformersOptions {
   /** Name of the space the vectors live in. Default: the last part of `model`, in lower case. */
   space?: string
   /** Which weights of the model to load. Default `q8`: `onnx/model_quantized.onnx`. */
-  dtype?: WorkerInput['dtype']
+  dtype?: ModelInput['dtype']
   /** How token vectors become one. Default `mean`. */
-  pooling?: WorkerInput['pooling']
+  pooling?: ModelInput['pooling']
   /** Hub branch, tag or commit. Default `main`; name a commit where peers must agree. */
   revision?: string
   /** Where models from the hub are kept. Default: the library's own cache. */
@@ -60,7 +60,7 @@ interface Request {
 }
 
 /** Loads a model; called again for every worker that takes the place of a lost one. */
-type StartThread = (signal: AbortSignal | undefined) => Promise<ModelThread>
+type StartProcess = (signal: AbortSignal | undefined) => Promise<ModelProcess>
 
 /**
  * Loads the model and runs it once, so that the first request finds it warm. A worker that crashes or hangs later is
@@ -76,7 +76,7 @@ export async function createTransformersEmbedder(options: TransformersOptions): 
   if (local && !existsSync(folder)) {
     throw unavailable(`there is no model folder ${folder}; put the model there or name another`, undefined)
   }
-  const input: WorkerInput = {
+  const input: ModelInput = {
     model: local ? folder : model,
     local,
     dtype: options.dtype ?? 'q8',
@@ -86,7 +86,7 @@ export async function createTransformersEmbedder(options: TransformersOptions): 
     threads: options.threads ?? 1,
   }
   const { loadDeadlineMs = 300_000, runDeadlineMs = 30_000 } = options
-  const start: StartThread = signal => startModelThread(input, { loadDeadlineMs, runDeadlineMs, signal })
+  const start: StartProcess = signal => startModelProcess(input, { loadDeadlineMs, runDeadlineMs, signal })
   try {
     return new TransformersEmbedder(await start(signal), start, options)
   } catch (cause) {
@@ -103,7 +103,7 @@ class TransformersEmbedder implements Embedder {
   readonly space: string
   readonly dimensions: number
   readonly inline = false
-  readonly #start: StartThread
+  readonly #start: StartProcess
   readonly #maxWaiting: number
   readonly #maxBatch: number
   readonly #maxUnits: number
@@ -112,17 +112,19 @@ class TransformersEmbedder implements Embedder {
   readonly #observer: WorkerObserver | undefined
   readonly #closing = new AbortController()
   /** Undefined while there is none, and then `#fault` says why. */
-  #thread: ModelThread | undefined
+  #process: ModelProcess | undefined
   #fault: EmbedderError | undefined
+  /** Resolves, and never rejects, when the next worker is there, or will not be. */
+  #replacing: Promise<void> | undefined
   /** Workers started since the last success. */
   #restarts = 0
   /** In order of arrival; aborted requests leave it at once. */
   readonly #waiting = new Set<Request>()
   #running = false
 
-  constructor(thread: ModelThread, start: StartThread, options: TransformersOptions) {
+  constructor(child: ModelProcess, start: StartProcess, options: TransformersOptions) {
     this.#start = start
-    this.dimensions = thread.dimensions
+    this.dimensions = child.dimensions
     this.space = options.space ?? basename(options.model).toLowerCase()
     this.#maxWaiting = options.maxWaiting ?? 256
     this.#maxBatch = options.maxBatch ?? 8
@@ -130,7 +132,7 @@ class TransformersEmbedder implements Embedder {
     this.#maxRestarts = options.maxRestarts ?? 10
     this.#restartDelayMs = options.restartDelayMs ?? 500
     this.#observer = options.observer
-    this.#adopt(thread)
+    this.#adopt(child)
   }
 
   async embed(texts: readonly string[], { signal }: EmbedOptions = {}): Promise<Float32Array[]> {
@@ -148,7 +150,7 @@ class TransformersEmbedder implements Embedder {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
     this.#refuse(unavailable('the embedder was closed', undefined))
-    await this.#thread?.[Symbol.asyncDispose]()
+    await Promise.all([this.#process?.[Symbol.asyncDispose](), this.#replacing])
   }
 
   #enqueue(texts: readonly string[], signal: AbortSignal | undefined): Promise<Float32Array[]> {
@@ -173,8 +175,8 @@ class TransformersEmbedder implements Embedder {
   async #dispatch(): Promise<void> {
     if (this.#running) return
     this.#running = true
-    for (let thread = this.#thread; thread !== undefined && this.#waiting.size > 0; thread = this.#thread) {
-      await this.#runBatch(thread, this.#takeBatch())
+    for (let child = this.#process; child !== undefined && this.#waiting.size > 0; child = this.#process) {
+      await this.#runBatch(child, this.#takeBatch())
     }
     this.#running = false
   }
@@ -192,9 +194,9 @@ class TransformersEmbedder implements Embedder {
     return batch
   }
 
-  async #runBatch(thread: ModelThread, batch: readonly Request[]): Promise<void> {
+  async #runBatch(child: ModelProcess, batch: readonly Request[]): Promise<void> {
     try {
-      const vectors = await thread.run(batch.flatMap(request => request.texts))
+      const vectors = await child.run(batch.flatMap(request => request.texts))
       let row = 0
       for (const request of batch) {
         request.resolve(request.texts.map(() => vectors.slice(row * this.dimensions, ++row * this.dimensions)))
@@ -206,23 +208,23 @@ class TransformersEmbedder implements Embedder {
     }
   }
 
-  #adopt(thread: ModelThread): void {
-    this.#thread = thread
+  #adopt(child: ModelProcess): void {
+    this.#process = child
     this.#fault = undefined
-    void thread.ended.then(error => this.#thread === thread && this.#fault === undefined && this.#lose(error))
+    void child.ended.then(error => this.#process === child && this.#fault === undefined && this.#lose(error))
   }
 
   /** Without a worker nothing can be promised: all that wait are refused, and another is started after a while. */
   #lose(error: unknown): EmbedderError {
     const { message, cause } = error as Error
-    this.#thread = undefined
+    this.#process = undefined
     const lasting = this.#restarts >= this.#maxRestarts
     const outlook = lasting ? `and so did ${this.#restarts} after it` : 'another is being started'
     const fault = unavailable(`${message}; ${outlook}`, cause)
     this.#refuse(fault)
     const retryMs = Math.min(this.#restartDelayMs * 2 ** this.#restarts, MAX_RESTART_DELAY_MS)
     this.#observer?.workerLost(fault, lasting ? undefined : retryMs)
-    if (!lasting) void this.#replace(retryMs)
+    if (!lasting) this.#replacing = this.#replace(retryMs)
     return fault
   }
 
@@ -231,9 +233,9 @@ class TransformersEmbedder implements Embedder {
     const { signal } = this.#closing
     try {
       await delay(afterMs, undefined, { signal, ref: false })
-      const thread = await this.#start(signal)
-      if (signal.aborted) return void (await thread[Symbol.asyncDispose]())
-      this.#adopt(thread)
+      const child = await this.#start(signal)
+      if (signal.aborted) return void (await child[Symbol.asyncDispose]())
+      this.#adopt(child)
       this.#observer?.workerReplaced()
     } catch (error) {
       if (!signal.aborted) this.#lose(error)

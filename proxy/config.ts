@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
-import { type ImplicitRule, implicitRules } from './implicit/rules.ts'
+import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
 export class ConfigInvalidError extends Error {
@@ -131,7 +131,8 @@ function pageOrigins(text: string): string[] {
 }
 
 function implicit(text: string): readonly ImplicitRule[] {
-  if (text === 'on') return implicitRules
+  if (text === 'all') return implicitRules
+  if (text === 'on') return answerRules
   return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
 }
 
@@ -185,7 +186,7 @@ const variables = {
   implicit: {
     name: 'QIS_IMPLICIT',
     default: 'on',
-    help: `which outcomes are seen without a person: on, off, or some of ${implicitRules.join(', ')}`,
+    help: `which outcomes are seen without a person: on (all but asked_again), all, off, or some of ${implicitRules.join(', ')}`,
     parse: implicit,
   },
   dataDir: {

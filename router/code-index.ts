@@ -28,21 +28,22 @@ export interface CodeIndex<T extends Placed> {
   near(table: Float32Array, cells: readonly number[], least: number, limit: number): Near<T>[]
 }
 
+/** A cell's blocks lie one behind the other, so that the next is on its way when it is wanted. */
 interface Cell<T> {
   items: T[]
-  /** Addresses; each holds sixteen codes and leads to the next. */
-  blocks: number[]
+  /** Address of the first block. */
+  at: number
+  /** How many blocks there is room for, as a power of two. */
+  room: number
 }
 
 /** The layout that kernels/scan.wat describes. */
 const CODES = 16
 const NO_DIGIT = 255
 const NORMS_AT = LEVELS * CODES
-const NEXT_AT = NORMS_AT + 4 * CODES
-const BLOCK_BYTES = NEXT_AT + 16
+const BLOCK_BYTES = NORMS_AT + 4 * CODES
 
-/** Address 0 stands for no block. */
-const TABLE_AT = 64
+const TABLE_AT = 0
 const TABLE_BYTES = LEVELS * BRANCHES
 const OUT_AT = TABLE_AT + 2 * TABLE_BYTES
 /** A place and a similarity. */
@@ -54,7 +55,8 @@ const MAX_COMPARED = 4_096
 export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T> {
   const { memory, scan } = newScanKernel()
   const cells = new Map<number, Cell<T>>()
-  const free: number[] = []
+  /** Addresses of stretches that nobody uses, by their size as a power of two. */
+  const free: number[][] = []
   let end = align(OUT_AT + FOUND_BYTES * (maxItems + CODES))
   let bytes = new Uint8Array()
   let words = new Uint32Array()
@@ -71,20 +73,35 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
     floats = new Float32Array(memory.buffer)
   }
 
-  function newBlock(): number {
-    let block = free.pop()
-    if (block === undefined) {
-      block = end
-      end += BLOCK_BYTES
-      reserve(end)
-    }
-    bytes.fill(NO_DIGIT, block, block + NORMS_AT)
-    floats.fill(Number.NaN, (block + NORMS_AT) >> 2, (block + NEXT_AT) >> 2)
-    words[(block + NEXT_AT) >> 2] = 0
-    return block
+  function allocate(room: number): number {
+    const held = free[room]?.pop()
+    if (held !== undefined) return held
+    const at = end
+    end += BLOCK_BYTES << room
+    reserve(end)
+    return at
   }
 
-  const blockOf = ({ blocks }: Cell<T>, place: number) => blocks[place >> 4] as number
+  function release(at: number, room: number): void {
+    free[room] ??= []
+    free[room].push(at)
+  }
+
+  /** Room for one more block, emptied. */
+  function extend(cell: Cell<T>, blocks: number): void {
+    if (blocks > 0 && blocks === 1 << cell.room) {
+      const at = allocate(cell.room + 1)
+      bytes.copyWithin(at, cell.at, cell.at + blocks * BLOCK_BYTES)
+      release(cell.at, cell.room)
+      cell.at = at
+      cell.room++
+    }
+    const block = cell.at + blocks * BLOCK_BYTES
+    bytes.fill(NO_DIGIT, block, block + NORMS_AT)
+    floats.fill(Number.NaN, (block + NORMS_AT) >> 2, (block + BLOCK_BYTES) >> 2)
+  }
+
+  const blockOf = ({ at }: Cell<T>, place: number) => at + (place >> 4) * BLOCK_BYTES
 
   /** Low bytes of the int16 first, then high bytes; returns what one of them stands for. */
   function writeTable(table: Float32Array): number {
@@ -106,15 +123,10 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
 
   return {
     add(item, { cell: name, digits, norm }) {
-      const cell = cells.get(name) ?? { items: [], blocks: [] }
+      const cell = cells.get(name) ?? { items: [], at: allocate(0), room: 0 }
       cells.set(name, cell)
       const place = cell.items.length
-      if (place % CODES === 0) {
-        const block = newBlock()
-        const last = cell.blocks.at(-1)
-        if (last !== undefined) words[(last + NEXT_AT) >> 2] = block
-        cell.blocks.push(block)
-      }
+      if (place % CODES === 0) extend(cell, place / CODES)
       cell.items.push(item)
       item.place = place
       const block = blockOf(cell, place)
@@ -143,16 +155,14 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
       }
       for (let level = 0; level < LEVELS; level++) bytes[from + CODES * level + lane] = NO_DIGIT
       floats[((from + NORMS_AT) >> 2) + lane] = Number.NaN
-      if (lane > 0) return
-      free.push(from)
-      cell.blocks.pop()
-      const before = cell.blocks.at(-1)
-      if (before === undefined) cells.delete(name)
-      else words[(before + NEXT_AT) >> 2] = 0
+      if (place > 0) return
+      release(cell.at, cell.room)
+      cells.delete(name)
     },
 
     near(table, names, least, limit) {
       const scale = writeTable(table)
+      const [similarities, places] = [floats, words]
       const scanned: { items: readonly T[]; end: number }[] = []
       let out = OUT_AT
       let compared = 0
@@ -162,8 +172,9 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
         const cell = cells.get(name)
         if (!cell) continue
         const from = out
-        out = scan(cell.blocks[0] as number, TABLE_AT, scale, table[name] as number, threshold, out)
-        countSteps(floats, from >> 2, out >> 2)
+        const last = blockOf(cell, cell.items.length - 1) + BLOCK_BYTES
+        out = scan(cell.at, last, TABLE_AT, scale, table[name] as number, threshold, out)
+        countSteps(similarities, from >> 2, out >> 2)
         // What is not among the nearest of some cells is not among those of all.
         threshold = Math.max(least, leastOfNearest(limit))
         scanned.push({ items: cell.items, end: out >> 2 })
@@ -174,9 +185,9 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
       let at = OUT_AT >> 2
       for (const { items, end: until } of scanned) {
         for (; at < until; at += 2) {
-          const similarity = floats[at + 1] as number
+          const similarity = similarities[at + 1] as number
           if (similarity < threshold || found.length === limit) continue
-          found.push({ item: items[words[at] as number] as T, similarity: Math.min(1, similarity) })
+          found.push({ item: items[places[at] as number] as T, similarity: Math.min(1, similarity) })
         }
       }
       return found

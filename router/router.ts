@@ -184,11 +184,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
     lookup(question) {
       const { vector, model, domain, prior = 0.5 } = question
-      const query = queries.of(vector)
+      const { query, table } = queries.of(vector)
       if (networkUp) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
-      const neighbours = evidence.near(query.table, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
       const insight: Insight = {
         code: query.code,
         ...estimate(neighbours, { model, domain, prior, now: now() }, evidence),
@@ -253,26 +253,26 @@ function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcom
   return !withdrawn && isDeepStrictEqual(held, report)
 }
 
-/** A vector as look-ups want it, and what the last one found. */
+/** Where a vector falls, and what the last look-up found. Its dot products are soon computed again, and not soon collected. */
 interface PreparedQuery {
-  table: Float32Array
   cells: readonly number[]
   code: string
   known?: { subject: string; insight: Insight }
 }
 
 /** Prepares each vector once, for as long as somebody holds it: an embedder's cache gives the same one for equal texts. */
-function createQueries(space: Space, probes: number): { of(vector: Float32Array): PreparedQuery } {
+function createQueries(space: Space, probes: number) {
+  const tableOf = (vector: Float32Array) => dotTable(space, project(space, vector))
   const prepared = new WeakMap<Float32Array, PreparedQuery>()
   return {
-    of(vector) {
-      let query = prepared.get(vector)
-      if (!query) {
-        const table = dotTable(space, project(space, vector))
-        query = { table, cells: nearestCells(space, table, probes), code: encode(space, table) }
-        prepared.set(vector, query)
-      }
-      return query
+    /** With its dot products, made anew where they are wanted again. */
+    of(vector: Float32Array): { query: PreparedQuery; table: () => Float32Array } {
+      const known = prepared.get(vector)
+      if (known) return { query: known, table: () => tableOf(vector) }
+      const table = tableOf(vector)
+      const query = { cells: nearestCells(space, table, probes), code: encode(space, table) }
+      prepared.set(vector, query)
+      return { query, table: () => table }
     },
   }
 }

@@ -2,15 +2,10 @@
 import type { AnswerFact } from '../answer-index.ts'
 import type { Observation } from '../observe/observation.ts'
 
-export const implicitRules = [
-  'empty',
-  'cut',
-  'invalid_json',
-  'bad_tool_call',
-  'refusal',
-  'error',
-  'asked_again',
-] as const
+/** Those that look at one answer alone. */
+export const answerRules = ['empty', 'cut', 'invalid_json', 'bad_tool_call', 'refusal', 'error'] as const
+/** The last supposes that a caller is a person, which behind a gateway with one key it is not. */
+export const implicitRules = [...answerRules, 'asked_again'] as const
 export type ImplicitRule = (typeof implicitRules)[number]
 
 /** @param broken whether the server broke off; a client that leaves says nothing of the answer */

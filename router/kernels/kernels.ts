@@ -24,7 +24,7 @@ export interface DotsKernel {
 
 export interface ScanKernel {
   readonly memory: Memory
-  scan(block: number, table: number, scale: number, base: number, least: number, out: number): number
+  scan(block: number, end: number, table: number, scale: number, base: number, least: number, out: number): number
 }
 
 const PAGE_BYTES = 65_536

@@ -2,10 +2,9 @@
 ;; of a level fill two registers (low and high bytes), in which the codes' digits look them up (the fast scan of André,
 ;; Kermarrec & Le Scouarnec 2015).
 ;;
-;; A block holds sixteen codes in 304 bytes:
+;; A block holds sixteen codes in 288 bytes:
 ;;     0  14 levels × 16 digits, a byte each; 255, which looks up zero, where a short code has none
 ;;   224  16 × float32: 1 / length of the reconstruction; NaN for an empty place, which is like nothing
-;;   288  address of the next block of the cell; 0 for none
 (module
   (memory (export "memory") 1)
 
@@ -29,12 +28,12 @@
       (local.set $out (i32.add (local.get $out) (i32.const 8)))))
     (local.get $out))
 
-  ;; `block`: address of a cell's first block; `table`: 14 × 16 low bytes, then 14 × 16 high bytes of int16 dot products;
+  ;; `block`, `end`: where a cell's blocks begin and end, at least one; `table`: 14 × 16 low bytes, then 14 × 16 high bytes of int16 dot products;
   ;; `scale`: what one of them stands for; `base`: the dot product with the cell's centroid.
   ;; Writes the place and the similarity, u32 and float32, of each code that is at least so similar, from `out` on;
   ;; returns the address behind the last.
   (func (export "scan")
-    (param $block i32) (param $table i32) (param $scale f32) (param $base f32) (param $least f32) (param $out i32)
+    (param $block i32) (param $end i32) (param $table i32) (param $scale f32) (param $base f32) (param $least f32) (param $out i32)
     (result i32)
     (local $first v128) (local $last v128) (local $low v128) (local $high v128) (local $digits v128)
     (local $v v128) (local $scales v128) (local $bases v128) (local $leasts v128)
@@ -43,7 +42,6 @@
     (local.set $bases (f32x4.splat (local.get $base)))
     (local.set $leasts (f32x4.splat (local.get $least)))
     (loop $next
-      (if (i32.eqz (local.get $block)) (then (return (local.get $out))))
       (local.set $first (v128.const i32x4 0 0 0 0))
       (local.set $last (v128.const i32x4 0 0 0 0))
       (local.set $level (i32.const 0))
@@ -92,6 +90,6 @@
           (call $emit (local.get $out) (i32.add (local.get $place) (i32.const 12)) (local.get $v) (local.get $bits)))))
 
       (local.set $place (i32.add (local.get $place) (i32.const 16)))
-      (local.set $block (i32.load offset=288 (local.get $block)))
-      (br $next))
-    (unreachable)))
+      (local.set $block (i32.add (local.get $block) (i32.const 288)))
+      (br_if $next (i32.lt_u (local.get $block) (local.get $end))))
+    (local.get $out)))

@@ -98,20 +98,14 @@ export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQu
 
 /** A model's mean outcome, shrunk to the prior, and its mean in a domain, shrunk to that; each computed once. */
 function createBases(index: EvidenceIndex, ownOnly: boolean, prior: number) {
-  const byModel = new Map<string, Map<string, number>>()
+  const known: { model: string; domain: string; base: number }[] = []
   return {
     of(model: string, domain: string): number {
-      let byDomain = byModel.get(model)
-      if (!byDomain) {
-        byDomain = new Map()
-        byModel.set(model, byDomain)
-      }
-      let base = byDomain.get(domain)
-      if (base === undefined) {
-        const general = shrink(index.tally(model, undefined, ownOnly), prior, PRIOR_COUNT)
-        base = shrink(index.tally(model, domain, ownOnly), general, DOMAIN_COUNT)
-        byDomain.set(domain, base)
-      }
+      // Few are met in one look-up: going through them is quicker than hashing.
+      for (const one of known) if (one.model === model && one.domain === domain) return one.base
+      const general = shrink(index.tally(model, undefined, ownOnly), prior, PRIOR_COUNT)
+      const base = shrink(index.tally(model, domain, ownOnly), general, DOMAIN_COUNT)
+      known.push({ model, domain, base })
       return base
     },
   }

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { cp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { Worker } from 'node:worker_threads'
 import { createTransformersEmbedder } from '../../embeddings/transformers.ts'
 import { cosine, testEmbedder } from '../contracts/embedder.ts'
+import { watchChildren } from '../support/children.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { missing, POTION } from './shared-data.ts'
 
@@ -94,7 +93,7 @@ describe('the transformers embedder', { skip }, () => {
   })
 
   it('refuses at once while its worker is lost, and embeds again with the next', async () => {
-    const thread = once(process, 'worker') as Promise<[Worker]>
+    using watch = watchChildren()
     const told: unknown[] = []
     const back = Promise.withResolvers<void>()
     await using embedder = await createTransformersEmbedder({
@@ -105,16 +104,16 @@ describe('the transformers embedder', { skip }, () => {
         workerReplaced: () => back.resolve(),
       },
     })
-    const [worker] = await thread
     const before = await embedder.embed(['a'])
-    const inFlight = embedder.embed(['a'])
+    // Long enough not to be done before the signal has come.
+    const inFlight = embedder.embed(Array.from({ length: 250 }, (_, i) => `text ${i} `.repeat(200)))
     const queued = embedder.embed(['b'])
     const refused = {
       code: 'ERR_EMBEDDER_UNAVAILABLE',
-      message: 'the embedding worker ended with code 1; another is being started',
+      message: 'the embedding process ended with SIGKILL; another is being started',
     }
     const both = Promise.all([assert.rejects(inFlight, refused), assert.rejects(queued, refused)])
-    await worker.terminate()
+    watch.children[0]?.kill('SIGKILL')
     await both
     const asked = performance.now()
     await assert.rejects(embedder.embed(['c']), refused)
@@ -128,7 +127,7 @@ describe('the transformers embedder', { skip }, () => {
     await using folder = await tempFolder()
     const copy = join(folder.path, 'model')
     await cp(POTION, copy, { recursive: true })
-    const thread = once(process, 'worker') as Promise<[Worker]>
+    using watch = watchChildren()
     const waits: (number | undefined)[] = []
     const gaveUp = Promise.withResolvers<void>()
     await using embedder = await createTransformersEmbedder({
@@ -143,9 +142,8 @@ describe('the transformers embedder', { skip }, () => {
         workerReplaced: () => assert.fail('there is no model left to load'),
       },
     })
-    const [worker] = await thread
     await rm(copy, { recursive: true })
-    await worker.terminate()
+    watch.children[0]?.kill('SIGKILL')
     await gaveUp.promise
     assert.deepEqual(waits, [1, 2, 4, undefined])
     await assert.rejects(embedder.embed(['a']), { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /and so did 3 after it/ })

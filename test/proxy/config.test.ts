@@ -45,6 +45,13 @@ suite('the configuration', () => {
     ['QIS_EMBEDDER', 'minilm', 'embedder', 'minilm'],
     ['QIS_EMBEDDER_FALLBACK', '', 'embedderFallback', 'none'],
     ['QIS_IMPLICIT', 'off', 'implicit', []],
+    ['QIS_IMPLICIT', 'on', 'implicit', ['empty', 'cut', 'invalid_json', 'bad_tool_call', 'refusal', 'error']],
+    [
+      'QIS_IMPLICIT',
+      'all',
+      'implicit',
+      ['empty', 'cut', 'invalid_json', 'bad_tool_call', 'refusal', 'error', 'asked_again'],
+    ],
     ['QIS_IMPLICIT', 'empty, cut', 'implicit', ['empty', 'cut']],
     ['QIS_FEEDBACK_ORIGINS', 'https://a.example, http://b:81', 'feedbackOrigins', ['https://a.example', 'http://b:81']],
     ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],

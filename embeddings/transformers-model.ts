@@ -1,12 +1,8 @@
-/**
- * The thread in which transformers.js runs: inference blocks whoever calls it, and the library's `env` is one mutable
- * global for a whole thread.
- */
+/** A sentence embedder by transformers.js; only ever loaded in a process of its own, whose global `env` it sets. */
 import { join } from 'node:path'
-import { parentPort, workerData } from 'node:worker_threads'
 import { env, type FeatureExtractionPipeline, LogLevel, pipeline } from '@huggingface/transformers'
 
-export interface WorkerInput {
+export interface ModelInput {
   model: string
   /** True when `model` is a folder: nothing may be fetched then. */
   local: boolean
@@ -17,34 +13,15 @@ export interface WorkerInput {
   threads: number
 }
 
-/** First one `ready` or `failed`, then one `vectors` or `failed` for each array of texts that was posted. */
-export type WorkerOutput =
-  | { kind: 'ready'; dimensions: number }
-  | { kind: 'vectors'; vectors: Float32Array<ArrayBuffer> }
-  | { kind: 'failed'; cause: unknown }
+/** One row of `dimensions` float32 for each text, in order; the rows one after another. */
+export type Model = (texts: readonly string[]) => Promise<Float32Array>
 
-const input = workerData as WorkerInput
-const port = parentPort
-if (port === null) throw new Error('transformers-worker.ts runs as a worker thread only')
-
-const post = (output: WorkerOutput) =>
-  port.postMessage(output, output.kind === 'vectors' ? [output.vectors.buffer] : [])
-
-try {
-  const extract = await load()
-  const warmUp = await embed(extract, ['warm up'])
-  port.on('message', (texts: string[]) => {
-    embed(extract, texts).then(
-      vectors => post({ kind: 'vectors', vectors }),
-      cause => post({ kind: 'failed', cause }),
-    )
-  })
-  post({ kind: 'ready', dimensions: warmUp.length })
-} catch (cause) {
-  post({ kind: 'failed', cause })
+export async function loadModel(input: ModelInput): Promise<Model> {
+  const extract = await load(input)
+  return texts => embed(extract, texts, input.pooling)
 }
 
-function load(): Promise<FeatureExtractionPipeline> {
+function load(input: ModelInput): Promise<FeatureExtractionPipeline> {
   env.logLevel = LogLevel.ERROR
   env.allowRemoteModels = !input.local
   env.allowLocalModels = input.local
@@ -65,10 +42,14 @@ function load(): Promise<FeatureExtractionPipeline> {
  * alone: int8 models scale their activations by the largest of a whole batch, so that a text's vector, and with it its
  * code, would depend on what happened to be asked at the same time.
  */
-async function embed(extract: FeatureExtractionPipeline, texts: string[]): Promise<Float32Array<ArrayBuffer>> {
+async function embed(
+  extract: FeatureExtractionPipeline,
+  texts: readonly string[],
+  pooling: ModelInput['pooling'],
+): Promise<Float32Array> {
   const outputs: Float32Array[] = []
   for (const text of texts) {
-    outputs.push((await extract(text, { pooling: input.pooling, normalize: true })).data as Float32Array)
+    outputs.push((await extract(text, { pooling, normalize: true })).data as Float32Array)
   }
   const width = outputs[0]?.length ?? 0
   const vectors = new Float32Array(texts.length * width)
