@@ -74,9 +74,15 @@ suite('hard case 26: a large body', () => {
         }
       }
       // Four times the length: 4 when linear, 16 when quadratic.
-      const [small, large] = [timeOf(MB / 2), timeOf(2 * MB)]
-      assert.ok(large < 10 * small, `${small} ms, then ${large} ms`)
-      assert.ok(large < 2_000)
+      const attempts: string[] = []
+      for (let attempt = 0; attempt < 5; attempt++) {
+        const [small, large] = [timeOf(MB / 2), timeOf(2 * MB)]
+        assert.ok(large < 2_000)
+        // What grows with the square of the length does so every time; a slow moment of the machine passes.
+        if (large < 10 * small) return
+        attempts.push(`${small} ms, then ${large} ms`)
+      }
+      assert.fail(attempts.join('; '))
     })
   }
 })

@@ -72,6 +72,7 @@ function halves(bytes: Buffer): number[] {
 }
 
 function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const keys = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
   return `{${keys.map(([key, held]) => `${JSON.stringify(key)}:${canonical(held)}`).join(',')}}`
