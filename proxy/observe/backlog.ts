@@ -16,8 +16,8 @@ interface Job {
   work: () => void
 }
 
-/** After so long the event loop gets its turn, and the rest waits. */
-const TURN_MS = 2
+/** After so long the event loop gets its turn, and the rest waits: the next question may have come meanwhile. */
+const TURN_MS = 0.1
 /** About what a waiting job takes beside its bytes. */
 const JOB_BYTES = 256
 
