@@ -219,7 +219,10 @@ async function startTelemetry({ otlpEndpoint }: Config, logger: FastifyBaseLogge
   try {
     return await createTelemetry({ endpoint: otlpEndpoint })
   } catch (error) {
-    logger.warn({ err: error }, 'OTEL_EXPORTER_OTLP_ENDPOINT is set, but the @opentelemetry packages are not installed')
+    logger.warn(
+      { err: error },
+      'OTEL_EXPORTER_OTLP_ENDPOINT is set, but its exporter cannot be loaded; feedback is taken without it',
+    )
     return undefined
   }
 }

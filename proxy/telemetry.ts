@@ -32,7 +32,7 @@ const EVENT = 'gen_ai.evaluation.result'
 const MAX_WAITING = 2_048
 const EXPORT_DEADLINE_MS = 2_000
 
-/** Rejects when the OpenTelemetry packages, which are optional, are not installed. */
+/** Loads the OpenTelemetry packages only now, since few have a collector. */
 export async function createTelemetry({ endpoint, delayMs = 1_000 }: TelemetryOptions): Promise<Telemetry> {
   const [{ OTLPLogExporter }, { BatchLogRecordProcessor, LoggerProvider }, { resourceFromAttributes }] =
     await Promise.all([

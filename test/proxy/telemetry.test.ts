@@ -50,11 +50,7 @@ function values(attributes: Attribute[]): Record<string, unknown> {
   )
 }
 
-const skip =
-  (await import('@opentelemetry/sdk-logs').catch(() => undefined)) === undefined &&
-  'the @opentelemetry packages, which are optional, are not installed'
-
-suite('a collector of OpenTelemetry', { skip }, () => {
+suite('a collector of OpenTelemetry', () => {
   test('is told of every feedback, by the id of the response, and of no text', async () => {
     await using upstream = await startUpstream()
     await using collector = await startCollector()
