@@ -107,7 +107,8 @@ export function createInflater(
       stream.write(bytes)
     },
     end(done) {
-      if (!stream || over) return done()
+      // What follows the compressed data ends the stream before we do.
+      if (!stream || over || stream.readableEnded) return done()
       stream.once('end', done).end()
     },
     release,

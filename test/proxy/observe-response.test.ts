@@ -145,6 +145,22 @@ suite('case 11: compressed answers are inflated on the copy', () => {
     assert.deepEqual(received, bomb)
   })
 
+  test('what follows the compressed data does not keep its end from being seen', async () => {
+    for (const compress of [zlib.gzipSync, zlib.deflateSync]) {
+      const stream = new PassThrough()
+      stream.resume()
+      const { promise, resolve } = Promise.withResolvers<Observation>()
+      const encoding = compress === zlib.gzipSync ? 'gzip' : 'deflate'
+      follow(createResponseObserver({ onError: fail }), stream, { type: 'application/json', encoding }, resolve)
+      stream.write(Buffer.concat([compress(DOCUMENT), Buffer.alloc(4)]))
+      // Long enough for zlib's thread to have ended by itself.
+      for (let turns = 0; turns < 200; turns++) await turn()
+      await new Promise(done => zlib.gzip('later', done))
+      stream.end()
+      assert.equal((await promise).completionId, 'a')
+    }
+  })
+
   test('more inflating at once than memory is allowed for is given up', async () => {
     const observer = createResponseObserver({ onError: fail }, { maxMemoryBytes: 200 * KIB })
     const seen: Observation[] = []
