@@ -100,13 +100,22 @@ describe('writes that wait together', () => {
     const file = folder.path('qis.db')
     await using database = await openNotes(file)
     const frames = async () => (await stat(`${file}-wal`)).size
-    const begun = await frames()
-    for (let count = 0; count < 50; count++) await database.write(insert('alone'))
-    const alone = (await frames()) - begun
-    await Promise.all(Array.from({ length: 50 }, () => database.write(insert('together'))))
-    const together = (await frames()) - begun - alone
-    // How many meet in a group depends on the machine; one commit each would cost as much as alone.
-    assert.ok(together * 2 < alone, `${together} bytes of log for 50 together, ${alone} for 50 alone`)
+    const cost = async (work: () => Promise<unknown>) => {
+      const begun = await frames()
+      await work()
+      return (await frames()) - begun
+    }
+    const alone = await cost(async () => {
+      for (let count = 0; count < 50; count++) await database.write(insert('alone'))
+    })
+    // How many meet in a group depends on the machine; one commit for each would cost as much as alone every time.
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const together = await cost(() =>
+        Promise.all(Array.from({ length: 50 }, () => database.write(insert('together')))),
+      )
+      if (together * 2 < alone) return
+    }
+    assert.fail(`50 together never cost less than half of ${alone} bytes of log`)
   })
 
   it('see what was asked before them, and only the one at fault fails', async () => {
