@@ -2,12 +2,14 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention } from './attention.ts'
+import type { Near } from './code-index.ts'
 import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
-import { createEvidenceIndex, SELF } from './evidence.ts'
+import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
 import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake, keyOf } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
+import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
@@ -52,6 +54,18 @@ export interface Question {
   model: string
   /** What is expected of the answer before any outcome is seen, 0..1. @default 0.5 */
   prior?: number
+  /** False when it is only asked about, so that the network is not asked for such questions. @default true */
+  asked?: boolean
+}
+
+/** What lies around a question. */
+export interface Surroundings {
+  /** The question's fingerprint, 16 hex digits. */
+  code: string
+  /** Those that were looked into, nearest first. */
+  cells: readonly number[]
+  /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
+  neighbours: Near<Evidence>[]
 }
 
 export interface Insight extends Estimate {
@@ -80,6 +94,10 @@ export interface Router {
   start(): Promise<void>
   /** What is known about a question. Never waits for the network. */
   lookup(question: Question): Insight
+  /** What `lookup` would say if this site had just seen such outcomes, 0..1 each, of the very same question. */
+  suppose(question: Question, signals: readonly number[]): Insight
+  /** The outcomes themselves, for what else can be learnt of them. Never waits for the network. */
+  around(vector: Float32Array): Surroundings
   /** Remembers an outcome durably and, in share mode, prepares its packet. Rejects with a DatabaseError. */
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
@@ -183,9 +201,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const { vector, model, domain, prior = 0.5 } = question
+      const { vector, model, domain, prior = 0.5, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (networkUp) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      if (networkUp && asked) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
@@ -195,6 +213,25 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }
       query.known = { subject, insight }
       return insight
+    },
+
+    suppose({ vector, model, domain, prior = 0.5 }, signals) {
+      const { query, table } = queries.of(vector)
+      const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      const supposed = signals.map(signal => supposedOutcome({ code: query.code, model, domain, signal, time: now() }))
+      return {
+        code: query.code,
+        ...estimate([...supposed, ...neighbours], { model, domain, prior, now: now() }, evidence),
+      }
+    },
+
+    around(vector) {
+      const { query, table } = queries.of(vector)
+      return {
+        code: query.code,
+        cells: query.cells,
+        neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+      }
     },
 
     learn({ requestId, ...report }) {
@@ -247,6 +284,24 @@ export function createRouter(components: RouterComponents, options: RouterOption
       await network[Symbol.asyncDispose]()
     },
   }
+}
+
+/** A person's word on an answer to the question itself, just now. */
+function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>): Near<Evidence> {
+  const item: Evidence = {
+    ...said,
+    answer: '',
+    observer: 'h',
+    intervention: 0,
+    revision: 0,
+    withdrawn: false,
+    author: SELF,
+    expires: Number.POSITIVE_INFINITY,
+    cell: Number.parseInt(said.code.slice(0, 2), 16),
+    family: modelFamily(said.model),
+    place: 0,
+  }
+  return { item, similarity: 1 }
 }
 
 function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
