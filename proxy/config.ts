@@ -6,6 +6,7 @@ import type { NetworkMode } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
+import { type UsesConfig, usesVariables } from './uses-config.ts'
 
 export class ConfigInvalidError extends Error {
   override readonly name = 'ConfigInvalidError'
@@ -17,7 +18,7 @@ export interface Address {
   port: number
 }
 
-export interface Config {
+export interface Config extends UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -60,7 +61,7 @@ export interface Config {
   logLevel: string
 }
 
-interface Variable<T> {
+export interface Variable<T> {
   name: string
   /** As it would be written in the environment; undefined where unset means something of its own. */
   default?: string
@@ -312,6 +313,7 @@ const variables = {
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
     parse: path => resolve(path),
   },
+  ...usesVariables,
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
@@ -368,6 +370,9 @@ function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEn
 }
 
 function checkTogether(config: Config): void {
+  if (config.refine && config.refineDomains.length === 0) {
+    throw new ConfigInvalidError('QIS_REFINE_DOMAINS must name the domains in which QIS_REFINE may act, or be *')
+  }
   if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
     throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
   }

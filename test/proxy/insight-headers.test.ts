@@ -67,7 +67,14 @@ suite('what the client says', () => {
         'x-qis-debug': 'true',
         'x-qis-opt-out': '1',
       }),
-      { domain: 'clinical.oncology', strategy: 'rag.pubmed', selfConfidence: 0.8, debug: true, optOut: true },
+      {
+        domain: 'clinical.oncology',
+        strategy: 'rag.pubmed',
+        selfConfidence: 0.8,
+        debug: true,
+        optOut: true,
+        routeOnly: false,
+      },
     )
   })
 
@@ -86,6 +93,7 @@ suite('what the client says', () => {
       selfConfidence: undefined,
       debug: false,
       optOut: false,
+      routeOnly: false,
     })
   })
 })
