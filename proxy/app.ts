@@ -9,8 +9,9 @@ import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes
 import { modelListRoute } from './model-list.ts'
 import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
+import { type UsesRouteComponents, usesRoutes } from './uses/routes.ts'
 
-export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents, UsesRouteComponents {
   tunnel: Tunnel
   /** How upstreams are reached when we ask them something ourselves. */
   dispatcher: Dispatcher
@@ -62,6 +63,7 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   answerErrorsWith(app)
   app.server.on('upgrade', tunnel.upgrade)
   void app.register(feedbackRoutes(components, options))
+  void app.register(usesRoutes(components, options))
   if (upstreams.several || options.listed.length > 0) {
     void app.register(modelListRoute({ upstreams, dispatcher }, options.listed))
   }

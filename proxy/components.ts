@@ -38,6 +38,8 @@ import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
 import { createUpstreams, type UpstreamEntry } from './upstream/upstreams.ts'
+import { createAdviceEndpoint } from './uses/advise.ts'
+import { createRerankEndpoint } from './uses/rerank.ts'
 
 export interface Sidecar extends AsyncDisposable {
   readonly data: FastifyInstance
@@ -178,6 +180,11 @@ export async function createSidecar(
       receipts,
       callers,
       feedback,
+      advice: createAdviceEndpoint({ embedder, router, domains }, { models: config.route.map(({ name }) => name) }),
+      rerank: createRerankEndpoint(
+        { embedder, mean: space.mean, router, domains, onReranked: metrics.reranked },
+        { deadlineMs: config.rerankDeadlineMs },
+      ),
       metrics,
       observer,
       logger,

@@ -5,7 +5,7 @@ import { createAttention } from './attention.ts'
 import type { Near } from './code-index.ts'
 import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
 import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
-import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
+import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake, keyOf } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
@@ -217,8 +217,14 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
     suppose({ vector, model, domain, prior = 0.5 }, signals) {
       const { query, table } = queries.of(vector)
-      const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      const supposed = signals.map(signal => supposedOutcome({ code: query.code, model, domain, signal, time: now() }))
+      const dots = table()
+      const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      // Even an outcome of the very same question is only known by its code.
+      const likeness = similarity(dots, decode(space, query.code))
+      const supposed = signals.map(signal => ({
+        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }),
+        similarity: likeness,
+      }))
       return {
         code: query.code,
         ...estimate([...supposed, ...neighbours], { model, domain, prior, now: now() }, evidence),
@@ -287,8 +293,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
 }
 
 /** A person's word on an answer to the question itself, just now. */
-function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>): Near<Evidence> {
-  const item: Evidence = {
+function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>): Evidence {
+  return {
     ...said,
     answer: '',
     observer: 'h',
@@ -301,7 +307,6 @@ function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'sign
     family: modelFamily(said.model),
     place: 0,
   }
-  return { item, similarity: 1 }
 }
 
 function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
