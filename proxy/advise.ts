@@ -98,7 +98,7 @@ export function createAdviser(
         asked: query.model,
         domain,
         body,
-        caller: client.caller,
+        caller: () => client.caller,
         only: hints.routeOnly,
         lookup: variant => router.lookup({ vector, domain, model: variant, ...prior, asked: false }),
       })
@@ -137,7 +137,7 @@ export function createAdviser(
     async advise(url, headers, body, client) {
       const advice = await look(url, headers, body, client)
       if (!routing || !body || advice.record) return advice
-      const route = routing.fallback(body, advice.hints.routeOnly)
+      const route = routing.fallback(body, advice.hints.domain, advice.hints.routeOnly)
       return route ? { ...advice, steered: { route, refinement: undefined } } : advice
     },
   }
