@@ -133,11 +133,13 @@ export function createAdviser(
     }
   }
 
+  if (!routing) return { advise: look }
   return {
     async advise(url, headers, body, client) {
       const advice = await look(url, headers, body, client)
-      if (!routing || !body || advice.record) return advice
-      const route = routing.fallback(body, advice.hints.domain, advice.hints.routeOnly)
+      if (!body || advice.record) return advice
+      const { domain, routeOnly } = advice.hints
+      const route = routing.fallback(body, domain, routeOnly)
       return route ? { ...advice, steered: { route, refinement: undefined } } : advice
     },
   }
