@@ -85,7 +85,7 @@ suite('prompt refinement', () => {
       return undefined
     }
     const chat = await sent('/v1/chat/completions')
-    assert.deepEqual([chat?.model, chat?.stream, (chat?.messages as object[]).length], ['m', true, 2])
+    assert.deepEqual([chat?.model, chat?.stream, (chat?.messages as object[] | undefined)?.length], ['m', true, 2])
     const anthropic = await sent('/v1/messages')
     assert.deepEqual([anthropic?.model, anthropic?.messages], ['m', messages])
     assert.match(String(anthropic?.system), FACTS)
