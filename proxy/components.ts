@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
@@ -29,6 +28,7 @@ import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
+import { sharingOptions } from './sharing.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
@@ -71,6 +71,7 @@ export async function createSidecar(
       durability: config.durability,
     }),
   )
+  const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
   const network = createLibp2pNetwork(
@@ -90,7 +91,7 @@ export async function createSidecar(
       observer: metrics,
       logger: logger.child({ part: 'router' }),
     },
-    { mode: config.mode, profile: profiles[config.profile] },
+    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
   )
   parts.defer(() => router.stop())
   metrics.watchSwarm(() => {
@@ -132,7 +133,7 @@ export async function createSidecar(
   const domains = parts.use(
     await createDomains(
       { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
-      config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile),
+      domainRules,
     ),
   )
   const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
