@@ -3,7 +3,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
@@ -28,6 +27,7 @@ import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
+import { sharingOptions } from './sharing.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
@@ -69,6 +69,7 @@ export async function createSidecar(
       durability: config.durability,
     }),
   )
+  const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
   const network = createLibp2pNetwork(
@@ -88,7 +89,7 @@ export async function createSidecar(
       observer: metrics,
       logger: logger.child({ part: 'router' }),
     },
-    { mode: config.mode, profile: profiles[config.profile] },
+    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
   )
   parts.defer(() => router.stop())
   metrics.watchSwarm(() => {
@@ -130,7 +131,7 @@ export async function createSidecar(
   const domains = parts.use(
     await createDomains(
       { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
-      config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile),
+      domainRules,
     ),
   )
   const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
