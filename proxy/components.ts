@@ -6,7 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { openDatabase, type Schema } from '../router/store/database.ts'
+import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
@@ -22,16 +22,23 @@ import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
+import { createRefining, type Refining } from './refine/refining.ts'
+import { readTemplates } from './refine/templates.ts'
+import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
+import { readPolicies } from './routing/policies.ts'
+import { createRouting } from './routing/routing.ts'
 import { sharingOptions } from './sharing.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
 import { createUpstreams, type UpstreamEntry } from './upstream/upstreams.ts'
+import { createAdviceEndpoint } from './uses/advise.ts'
+import { createRerankEndpoint } from './uses/rerank.ts'
 
 export interface Sidecar extends AsyncDisposable {
   readonly data: FastifyInstance
@@ -44,7 +51,7 @@ export interface Sidecar extends AsyncDisposable {
 }
 
 /** The tables of all parts, in the one file. */
-export const schemas: readonly Schema[] = [routerSchema, answerSchema, feedbackSchema]
+export const schemas: readonly Schema[] = [routerSchema, answerSchema, feedbackSchema, refineSchema]
 
 /**
  * @param entries the LLM servers, already found
@@ -110,6 +117,8 @@ export async function createSidecar(
   )
   const telemetry = await startTelemetry(config, logger)
   if (telemetry) parts.use(telemetry)
+  const refinement = await createRefinement(config, { database, router, metrics, logger })
+  if (refinement) parts.use(refinement.trials)
   const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
   const feedback = parts.use(
     createFeedback(
@@ -121,6 +130,8 @@ export async function createSidecar(
         logger: logger.child({ part: 'feedback' }),
         onTaken: metrics.feedbackTaken,
         telemetry,
+        onStanding: async ({ trial, ...answer }, signal) =>
+          trial && refinement?.trials.judged({ ...answer, trial }, signal),
       },
       { keepCorrections: config.keepCorrections },
     ),
@@ -134,12 +145,17 @@ export async function createSidecar(
       domainRules,
     ),
   )
-  const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
   const client = createUpstreamClient(agents, upstreams)
+  const policies = config.route.length > 0 ? await readPolicies(config) : undefined
+  const routing = policies && createRouting({ policies, available: upstreams.available, onRouted: metrics.routed })
+  const adviser = createAdviser(
+    { embedder, router, domains, logger, routing, refining: refinement?.refining },
+    { deadlineMs: config.adviceDeadlineMs },
+  )
   const observer = createResponseObserver({
     onError: error => logger.warn({ err: error }, 'an answer passed without being observed'),
   })
@@ -152,8 +168,31 @@ export async function createSidecar(
 
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, afterwards, receipts, callers, feedback, metrics, observer, logger },
-    { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
+    {
+      client,
+      upstreams,
+      dispatcher: agents.agent,
+      tunnel,
+      adviser,
+      answers,
+      afterwards,
+      receipts,
+      callers,
+      feedback,
+      advice: createAdviceEndpoint({ embedder, router, domains }, { models: config.route.map(({ name }) => name) }),
+      rerank: createRerankEndpoint(
+        { embedder, mean: space.mean, router, domains, onReranked: metrics.reranked },
+        { deadlineMs: config.rerankDeadlineMs },
+      ),
+      metrics,
+      observer,
+      logger,
+    },
+    {
+      ...config,
+      token: isLoopback(config.dataListen) ? undefined : config.adminToken,
+      listed: config.routeList && routing ? routing.models : [],
+    },
   )
   parts.defer(() => {
     tunnel.cut()
@@ -181,6 +220,26 @@ export async function createSidecar(
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
+}
+
+/** Undefined where the operator has not asked for it. */
+async function createRefinement(
+  config: Config,
+  components: { database: Database; router: Router; metrics: Metrics; logger: FastifyBaseLogger },
+): Promise<{ refining: Refining; trials: Trials } | undefined> {
+  if (!config.refine) return undefined
+  const { database, router, metrics, logger } = components
+  const templates = await readTemplates(config.refineTemplates)
+  const onError = (error: unknown) =>
+    logger.warn({ err: error }, 'trials of refined prompts could not be brought up to date')
+  const trials = createTrials({ database, onError })
+  await trials.start()
+  metrics.watchTrials(trials.list)
+  const refining = createRefining(
+    { router, templates, trials, onConsidered: metrics.refinable },
+    { domains: config.refineDomains, threshold: config.refineThreshold, holdout: config.refineHoldout },
+  )
+  return { refining, trials }
 }
 
 /** `/v1/realtime?model=…` */

@@ -3,7 +3,8 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Durability } from '../router/store/database.ts'
 import { type SharingConfig, sharingVariables } from './config/sharing.ts'
-import { list, oneOf, text, type Variable, whole } from './config/variable.ts'
+import { type UsesConfig, usesVariables } from './config/uses.ts'
+import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
@@ -17,7 +18,7 @@ export interface Address {
   port: number
 }
 
-export interface Config extends SharingConfig {
+export interface Config extends SharingConfig, UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -147,7 +148,7 @@ const variables = {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   implicit: {
     name: 'QIS_IMPLICIT',
@@ -235,7 +236,7 @@ const variables = {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
     help: 'whether the upstream is sent the advice as well: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   connectTimeoutMs: {
     name: 'QIS_CONNECT_TIMEOUT_MS',
@@ -272,6 +273,7 @@ const variables = {
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
     parse: path => resolve(path),
   },
+  ...usesVariables,
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
@@ -328,6 +330,9 @@ function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEn
 }
 
 function checkTogether(config: Config): void {
+  if (config.refine && config.refineDomains.length === 0) {
+    throw new ConfigInvalidError('QIS_REFINE_DOMAINS must name the domains in which QIS_REFINE may act, or be *')
+  }
   if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
     throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
   }

@@ -5,8 +5,9 @@ import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
+import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
 
-export interface Metrics extends RouterObserver, ObservationMetrics {
+export interface Metrics extends RouterObserver, ObservationMetrics, UsesMetrics {
   readonly registry: Registry
   /** Time from the request's arrival until it was ready to be forwarded. */
   adviceTaken(result: AdviceResult, seconds: number): void
@@ -112,6 +113,7 @@ export function createMetrics(): Metrics {
   return {
     registry,
     ...createObservationMetrics(registry),
+    ...createUsesMetrics(registry),
     adviceTaken(result, seconds) {
       advice.inc({ result })
       overhead.observe(seconds)

@@ -2,13 +2,15 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
+import type { Near } from './code-index.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, SELF } from './evidence.ts'
-import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
+import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
+import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
+import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
@@ -57,6 +59,18 @@ export interface Question {
   model: string
   /** What is expected of the answer before any outcome is seen, 0..1. @default 0.5 */
   prior?: number
+  /** False when it is only asked about, so that the network is not asked for such questions. @default true */
+  asked?: boolean
+}
+
+/** What lies around a question. */
+export interface Surroundings {
+  /** The question's fingerprint, 16 hex digits. */
+  code: string
+  /** Those that were looked into, nearest first. */
+  cells: readonly number[]
+  /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
+  neighbours: Near<Evidence>[]
 }
 
 export interface Insight extends Estimate {
@@ -85,6 +99,10 @@ export interface Router {
   start(): Promise<void>
   /** What is known about a question. Never waits for the network. */
   lookup(question: Question): Insight
+  /** What `lookup` would say if this site had just seen such outcomes, 0..1 each, of the very same question. */
+  suppose(question: Question, signals: readonly number[]): Insight
+  /** The outcomes themselves, for what else can be learnt of them. Never waits for the network. */
+  around(vector: Float32Array): Surroundings
   /** Remembers an outcome durably and, in share mode, prepares its packet. Rejects with a DatabaseError. */
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
@@ -197,9 +215,10 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const { vector, model, domain, prior = 0.5 } = question
+      const { vector, model, domain, prior = 0.5, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (networkUp && isShared(domain, domains)) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      if (networkUp && asked && isShared(domain, domains))
+        attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
@@ -209,6 +228,31 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }
       query.known = { subject, insight }
       return insight
+    },
+
+    suppose({ vector, model, domain, prior = 0.5 }, signals) {
+      const { query, table } = queries.of(vector)
+      const dots = table()
+      const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      // Even an outcome of the very same question is only known by its code.
+      const likeness = similarity(dots, decode(space, query.code))
+      const supposed = signals.map(signal => ({
+        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }),
+        similarity: likeness,
+      }))
+      return {
+        code: query.code,
+        ...estimate([...supposed, ...neighbours], { model, domain, prior, now: now() }, evidence),
+      }
+    },
+
+    around(vector) {
+      const { query, table } = queries.of(vector)
+      return {
+        code: query.code,
+        cells: query.cells,
+        neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+      }
     },
 
     learn({ requestId, ...report }) {
@@ -260,6 +304,24 @@ export function createRouter(components: RouterComponents, options: RouterOption
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** A person's word on an answer to the question itself, just now. */
+function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>): Evidence {
+  return {
+    ...said,
+    answer: '',
+    observer: 'h',
+    observerWeight: 1,
+    intervention: 0,
+    revision: 0,
+    withdrawn: false,
+    author: SELF,
+    expires: Number.POSITIVE_INFINITY,
+    cell: Number.parseInt(said.code.slice(0, 2), 16),
+    family: modelFamily(said.model),
+    place: 0,
   }
 }
 

@@ -23,6 +23,8 @@ export interface Estimate {
   /** What the network changed, −0.3..0.3. */
   adjustment: number
   grade: Grade
+  /** Standard deviation of the expected outcome: how far it may be from the truth, 0..0.5. */
+  deviation: number
   /** Effective number of nearby outcomes, own and capped foreign ones. */
   weight: number
   /** Nearby packets of peers, and how many peers they are from. */
@@ -89,6 +91,7 @@ export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQu
     confidence,
     adjustment: confidence - local,
     grade,
+    deviation: Math.sqrt((confidence * (1 - confidence)) / (all.weight + 1)),
     weight: all.weight,
     packets,
     peers: peers.size,
