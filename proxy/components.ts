@@ -1,15 +1,12 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
-import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
-import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { type Database, openDatabase } from '../router/store/database.ts'
+import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
@@ -28,12 +25,14 @@ import { isInsight } from './insight-headers.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
+import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
 import { createRefining, type Refining } from './refine/refining.ts'
 import { readTemplates } from './refine/templates.ts'
 import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
 import { readPolicies } from './routing/policies.ts'
 import { createRouting } from './routing/routing.ts'
+import { sharingOptions } from './sharing.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
@@ -51,9 +50,8 @@ export interface Sidecar extends AsyncDisposable {
   cut(): void
 }
 
-const RECEIPT_KEY_BYTES = 32
-/** Each more is tried on every receipt that no other opens. */
-const MAX_RECEIPT_KEYS = 8
+/** The tables of all parts, in the one file. */
+export const schemas: readonly Schema[] = [routerSchema, answerSchema, feedbackSchema, refineSchema]
 
 /**
  * @param entries the LLM servers, already found
@@ -74,10 +72,11 @@ export async function createSidecar(
   const database = parts.use(
     await openDatabase({
       file: join(config.dataDir, 'qis.db'),
-      schemas: [routerSchema, answerSchema, feedbackSchema, refineSchema],
+      schemas,
       durability: config.durability,
     }),
   )
+  const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
   const network = createLibp2pNetwork(
@@ -97,7 +96,7 @@ export async function createSidecar(
       observer: metrics,
       logger: logger.child({ part: 'router' }),
     },
-    { mode: config.mode, profile: profiles[config.profile] },
+    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
   )
   parts.defer(() => router.stop())
   metrics.watchSwarm(() => {
@@ -143,7 +142,7 @@ export async function createSidecar(
   const domains = parts.use(
     await createDomains(
       { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
-      config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile),
+      domainRules,
     ),
   )
   const tls = readTls(config)
@@ -241,22 +240,6 @@ async function createRefinement(
     { domains: config.refineDomains, threshold: config.refineThreshold, holdout: config.refineHoldout },
   )
   return { refining, trials }
-}
-
-/** One key a line: the first seals, all open. To replace a key, put a new line above it; a week later, take the old one out. */
-async function loadReceiptKeys(file: string): Promise<[Buffer, ...Buffer[]]> {
-  const text = await readOrCreate(file, () => randomBytes(RECEIPT_KEY_BYTES).toString('base64')).catch(
-    (cause: NodeJS.ErrnoException) => {
-      throw new ConfigInvalidError(`${file} cannot be read (${cause.code}): check its permissions`, { cause })
-    },
-  )
-  const lines = text.split('\n').map(line => line.trim())
-  const [first, ...older] = lines.filter(line => line !== '').map(line => Buffer.from(line, 'base64'))
-  const fits = (key: Buffer) => key.length === RECEIPT_KEY_BYTES
-  if (first && older.length < MAX_RECEIPT_KEYS && [first, ...older].every(fits)) return [first, ...older]
-  throw new ConfigInvalidError(
-    `${file} does not hold a receipt key on each line (32 bytes in base64, at most ${MAX_RECEIPT_KEYS}): restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
-  )
 }
 
 /** `/v1/realtime?model=…` */

@@ -95,7 +95,13 @@ export function createMetrics(): Metrics {
   })
   const withheld = new Counter({
     name: 'qis_outcomes_withheld_total',
-    help: 'Outcomes that did not leave because too few reference texts are like their question',
+    help: 'Outcomes that did not leave: too few reference texts like their question, a domain that stays here, settings that became stricter',
+    labelNames: ['reason'],
+    registers,
+  })
+  const deferred = new Counter({
+    name: 'qis_packets_deferred_total',
+    help: 'Times that a packet had to wait because its kind of question had its packets of the day',
     registers,
   })
   const indexFailures = new Counter({
@@ -128,7 +134,8 @@ export function createMetrics(): Metrics {
       sent.inc({ result: recipients > 0 ? 'taken' : 'nobody' })
       if (recipients > 0) sentBytes.inc(bytes)
     },
-    outcomeWithheld: () => withheld.inc(),
+    outcomeWithheld: reason => withheld.inc({ reason }),
+    departureDeferred: () => deferred.inc(),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',

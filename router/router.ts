@@ -1,13 +1,14 @@
 /** The face of the swarm to the rest of the program: `lookup` asks what is known, `learn` adds to it. */
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { createAttention } from './attention.ts'
+import { createAttention, createWholeDomains } from './attention.ts'
 import type { Near } from './code-index.ts'
-import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
+import { createDepartures } from './departures.ts'
+import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
 import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
 import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
-import { createIntake, keyOf } from './intake.ts'
+import { createIntake } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
 import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
@@ -15,7 +16,7 @@ import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
 import { encodePayload, expiresAt, readKeptPacket } from './packet.ts'
 import type { Space } from './space.ts'
-import type { LedgerEntry, OutboxEntry, Store, StoredPacket } from './store/store.ts'
+import type { LedgerEntry, Store, StoredPacket } from './store/store.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
@@ -37,6 +38,10 @@ export interface RouterOptions {
   /** `receive` takes peers' packets and sends none; `off` touches no network at all. */
   mode: NetworkMode
   profile: DisclosureProfile
+  /** Others learn nothing of the rest. @default all */
+  domains?: SharedDomains | undefined
+  /** `domain` joins every cell of `domains.only`, which is then `general` unless given. @default the profile's */
+  interest?: Interest | undefined
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
   /** Nearest cells whose evidence is read. @default 8 */
@@ -118,31 +123,42 @@ const INSIGHT_LIFETIME_S = 60
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
-  const { mode, profile, ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { mode, profile, interest = profile.interest ?? 'matched' } = options
+  const { ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
+  const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
+  const domains: SharedDomains = { only, never }
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
   const answerSecret = identity.secret('answer')
-  const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
   let networkUp = false
   /** An answer's outcome is revised by one after another, or two thumbs at once would claim the same revision. */
   const turns = createTurns()
 
-  const attention = createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
-  const outbox = createOutbox({
-    store,
-    network,
-    identity,
-    logger,
-    observer,
-    now,
-    turns,
-    stopping: stopping.signal,
-  })
+  const attention =
+    interest === 'domain'
+      ? createWholeDomains({ network, keys }, { domains: (only ?? []).filter(domain => isShared(domain, domains)) })
+      : createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
+  const departures = createDepartures(
+    {
+      space: space.id,
+      referenceTexts: (code, digits) => referenceTexts(space, code, digits),
+      identity,
+      store,
+      observer,
+      random,
+      now,
+    },
+    { profile, domains, ttlHours },
+  )
+  const outbox = createOutbox(
+    { store, network, identity, logger, observer, now, turns, departures, stopping: stopping.signal },
+    { dailyCap: profile.dailyCap },
+  )
 
   const answerOf = (requestId: string) =>
     createHmac('sha256', answerSecret).update(requestId).digest('hex').slice(0, 16)
@@ -159,15 +175,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
-  function departureOf(outcome: Outcome): OutboxEntry | undefined {
-    if (mode !== 'share') return undefined
-    const disclosed = disclose(outcome, { space: space.id, referenceTexts: count, random }, profile, ttlHours, now())
-    if (disclosed) return { key: keyOf(space.id, outcome), ...disclosed }
-    observer.outcomeWithheld()
-    return undefined
-  }
-
-  async function remember(outcome: Outcome, departure: OutboxEntry | undefined): Promise<void> {
+  async function remember(outcome: Outcome): Promise<void> {
+    const departure = mode === 'share' ? await departures.of(outcome) : undefined
     await store.putOutcome(outcome, outcome.time + ttlHours * 3600, departure)
     indexOwn(outcome)
     if (departure && networkUp) outbox.flush()
@@ -181,7 +190,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async start() {
       await store.sweep(now())
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
-      for await (const stored of store.packets(now(), maxEvidence)) indexForeign(stored)
+      for await (const stored of store.packets(now(), maxEvidence)) {
+        if (stored.author !== identity.id) indexForeign(stored)
+        // Peers that ask are no longer handed what may not leave any more.
+        else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
+      }
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()
@@ -191,6 +204,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       try {
         await network.start(handlers)
         networkUp = true
+        attention.start()
       } catch (error) {
         logger.warn({ err: error }, 'the network could not start; the proxy serves on without it')
         return
@@ -203,7 +217,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     lookup(question) {
       const { vector, model, domain, prior = 0.5, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (networkUp && asked) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      if (networkUp && asked && isShared(domain, domains))
+        attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
@@ -250,7 +265,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // The last revision is kept for a withdrawal.
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
-        await remember(outcome, departureOf(outcome))
+        await remember(outcome)
         return held ? 'updated' : 'recorded'
       })
     },
@@ -261,7 +276,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         const held = await store.outcome(answer)
         if (!held || held.withdrawn) return false
         const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
-        await remember(taken, (await store.hasLeft(answer)) ? departureOf(taken) : undefined)
+        await remember(taken)
         return true
       })
     },
@@ -298,6 +313,7 @@ function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'sign
     ...said,
     answer: '',
     observer: 'h',
+    observerWeight: 1,
     intervention: 0,
     revision: 0,
     withdrawn: false,

@@ -2,8 +2,8 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { DOMAIN_PATTERN } from '../../router/outcome.ts'
+import type { RouteCandidate, UsesConfig } from '../config/uses.ts'
 import { ConfigInvalidError } from '../config.ts'
-import type { RouteCandidate, UsesConfig } from '../uses-config.ts'
 import { checkedAgainst, readYamlFile } from '../yaml-file.ts'
 
 export interface Policy {

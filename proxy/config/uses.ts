@@ -1,7 +1,7 @@
 /** Settings of the uses of advice: choosing a model, refining a prompt, re-ranking documents. All are off or harmless unset. */
 import { resolve } from 'node:path'
-import { DOMAIN_PATTERN } from '../router/outcome.ts'
-import type { Variable } from './config.ts'
+import { DOMAIN_PATTERN } from '../../router/outcome.ts'
+import { between, list, onOff, type Variable } from './variable.ts'
 
 export interface RouteCandidate {
   /** As the upstream knows it. */
@@ -31,27 +31,8 @@ export const MAX_ROUTE_CANDIDATES = 16
 /** Goes into a header and between commas. */
 const MODEL_NAME = /^[!-+\--<>-~]{1,200}$/
 
-const between =
-  (min: number, max: number) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (!/^\d*\.?\d+$/.test(text) || value < min || value > max) throw new Error(`a number from ${min} to ${max}`)
-    return value
-  }
-
-function onOff(text: string): boolean {
-  if (text !== 'on' && text !== 'off') throw new Error('one of on, off')
-  return text === 'on'
-}
-
-const items = (text: string): string[] =>
-  text
-    .split(',')
-    .map(item => item.trim())
-    .filter(item => item !== '')
-
 function routeCandidates(text: string): RouteCandidate[] {
-  const candidates = items(text).map(item => {
+  const candidates = list(text).map(item => {
     const [name = '', price = '0', ...rest] = item.split('=').map(part => part.trim())
     if (!MODEL_NAME.test(name) || !/^\d*\.?\d+$/.test(price) || rest.length > 0) {
       throw new Error('models with their prices, like llama3=0.2, gpt-4o=5')
@@ -65,7 +46,7 @@ function routeCandidates(text: string): RouteCandidate[] {
 }
 
 function domainNames(text: string): string[] {
-  const names = items(text)
+  const names = list(text)
   if (names.every(name => name === '*' || new RegExp(DOMAIN_PATTERN).test(name))) return names
   throw new Error('domains by comma, like clinical, support.billing; or *')
 }
