@@ -29,6 +29,7 @@ import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
+import { openSwarmAccess } from './swarm-access.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
@@ -73,11 +74,26 @@ export async function createSidecar(
   )
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
+  const access = parts.use(
+    await openSwarmAccess(
+      { logger: logger.child({ part: 'network' }) },
+      {
+        folder: config.swarm ?? join(config.dataDir, 'swarm'),
+        mustBeClosed: config.swarm !== undefined,
+        bootstrap: config.bootstrap,
+      },
+    ),
+  )
   const network = createLibp2pNetwork(
-    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }) },
+    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
+      ...access.current(),
       listen: config.p2pListen,
-      bootstrap: config.bootstrap,
+      announce: config.p2pAnnounce,
+      relays: config.relays,
+      mdns: config.mdns,
+      dhtMode: config.dht,
+      addressBook: join(config.dataDir, 'peers.txt'),
       ...(capture && { capture: capture.write }),
     },
   )
@@ -88,6 +104,7 @@ export async function createSidecar(
       network,
       identity,
       observer: metrics,
+      admits: access.admits,
       logger: logger.child({ part: 'router' }),
     },
     { mode: config.mode, profile: profiles[config.profile] },
@@ -167,6 +184,10 @@ export async function createSidecar(
   parts.defer(() => admin.close())
 
   await router.start()
+  access.watch(async changed => {
+    await router.forgetStrangers()
+    await network.reconfigure(changed)
+  })
   await feedback.start()
   const kept = parts.move()
   return {

@@ -4,6 +4,8 @@ import { resolve } from 'node:path'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import type { NetworkMode } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
+import { type NetworkConfig, networkVariables } from './config/network.ts'
+import { list, oneOf, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
@@ -17,7 +19,7 @@ export interface Address {
   port: number
 }
 
-export interface Config {
+export interface Config extends NetworkConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -59,38 +61,6 @@ export interface Config {
   otlpEndpoint: string | undefined
   logLevel: string
 }
-
-interface Variable<T> {
-  name: string
-  /** As it would be written in the environment; undefined where unset means something of its own. */
-  default?: string
-  help: string
-  /** @throws {Error} with the second half of the sentence "NAME must be …" */
-  parse(text: string): T
-}
-
-const text = (text: string): string => text
-const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map(item => item.trim())
-    .filter(item => item !== '')
-
-const oneOf =
-  <T extends string>(...values: T[]) =>
-  (text: string): T => {
-    const value = values.find(candidate => candidate === text)
-    if (value === undefined) throw new Error(`one of ${values.join(', ')}`)
-    return value
-  }
-
-const whole =
-  (min: number, max: number) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (!/^\d+$/.test(text) || value < min || value > max) throw new Error(`a whole number from ${min} to ${max}`)
-    return value
-  }
 
 function address(text: string): Address {
   const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
@@ -220,6 +190,7 @@ const variables = {
     help: 'libp2p multiaddrs of peers to start from, by comma',
     parse: list,
   },
+  ...networkVariables,
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',

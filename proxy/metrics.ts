@@ -1,12 +1,13 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { NetworkObserver } from '../router/network/events.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 
-export interface Metrics extends RouterObserver, ObservationMetrics {
+export interface Metrics extends RouterObserver, NetworkObserver, ObservationMetrics {
   readonly registry: Registry
   /** Time from the request's arrival until it was ready to be forwarded. */
   adviceTaken(result: AdviceResult, seconds: number): void
@@ -97,6 +98,12 @@ export function createMetrics(): Metrics {
     help: 'Outcomes that did not leave because too few reference texts are like their question',
     registers,
   })
+  const networkEvents = new Counter({
+    name: 'qis_network_events_total',
+    help: 'What the network turned away, slowed down or broke off, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
   const indexFailures = new Counter({
     name: 'qis_answer_index_failures_total',
     help: 'Failed writes of the answer index; receipts still work',
@@ -127,6 +134,7 @@ export function createMetrics(): Metrics {
       if (recipients > 0) sentBytes.inc(bytes)
     },
     outcomeWithheld: () => withheld.inc(),
+    networkEvent: reason => networkEvents.inc({ reason }),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',

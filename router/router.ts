@@ -25,6 +25,8 @@ export interface RouterComponents {
   identity: Identity
   logger: Logger
   observer: RouterObserver
+  /** Whether what this peer signs counts here; everybody's unless given. */
+  admits?: (author: string) => boolean
   clock?: () => number
   random?: () => number
 }
@@ -84,6 +86,8 @@ export interface Router {
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
   withdraw(requestId: string): Promise<boolean>
+  /** Drops what was learnt from peers that are not admitted any more. */
+  forgetStrangers(): Promise<void>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** `space`: name and id of the one this node's fingerprints live in. */
@@ -100,6 +104,7 @@ const INSIGHT_LIFETIME_S = 60
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
+  const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
@@ -137,7 +142,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   }
 
   const handlers: NetworkHandlers = {
-    receive: createIntake({ store, logger, observer, now, keep: indexForeign }, space.id),
+    receive: createIntake({ store, logger, observer, now, admits, keep: indexForeign }, space.id),
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
@@ -155,6 +160,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
     if (departure && networkUp) outbox.flush()
   }
 
+  async function forgetStrangers(): Promise<void> {
+    const forgotten = await store.forgetAuthors(admits)
+    for (const author of forgotten) evidence.forget(author)
+  }
+
   function every(intervalMs: number, work: () => void): void {
     timers.add(setInterval(work, intervalMs).unref())
   }
@@ -162,6 +172,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   return {
     async start() {
       await store.sweep(now())
+      await forgetStrangers()
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for await (const stored of store.packets(now(), maxEvidence)) indexForeign(stored)
       every(SWEEP_INTERVAL_MS, () => {
@@ -222,6 +233,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
         return true
       })
     },
+
+    forgetStrangers,
 
     async ledger(page) {
       const entries = await store.ledger(page)
