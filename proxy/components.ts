@@ -33,6 +33,7 @@ import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
 import { readPolicies } from './routing/policies.ts'
 import { createRouting } from './routing/routing.ts'
 import { sharingOptions } from './sharing.ts'
+import { openSwarmAccess } from './swarm-access.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
@@ -79,11 +80,26 @@ export async function createSidecar(
   const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
+  const access = parts.use(
+    await openSwarmAccess(
+      { logger: logger.child({ part: 'network' }) },
+      {
+        folder: config.swarm ?? join(config.dataDir, 'swarm'),
+        mustBeClosed: config.swarm !== undefined,
+        bootstrap: config.bootstrap,
+      },
+    ),
+  )
   const network = createLibp2pNetwork(
-    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }) },
+    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
+      ...access.current(),
       listen: config.p2pListen,
-      bootstrap: config.bootstrap,
+      announce: config.p2pAnnounce,
+      relays: config.relays,
+      mdns: config.mdns,
+      dhtMode: config.dht,
+      addressBook: join(config.dataDir, 'peers.txt'),
       ...(capture && { capture: capture.write }),
     },
   )
@@ -94,6 +110,7 @@ export async function createSidecar(
       network,
       identity,
       observer: metrics,
+      admits: access.admits,
       logger: logger.child({ part: 'router' }),
     },
     sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
@@ -205,6 +222,10 @@ export async function createSidecar(
   parts.defer(() => admin.close())
 
   await router.start()
+  access.watch(async changed => {
+    await router.forgetStrangers()
+    await network.reconfigure(changed)
+  })
   await feedback.start()
   const kept = parts.move()
   return {

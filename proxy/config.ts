@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Durability } from '../router/store/database.ts'
+import { type NetworkConfig, networkVariables } from './config/network.ts'
 import { type SharingConfig, sharingVariables } from './config/sharing.ts'
 import { type UsesConfig, usesVariables } from './config/uses.ts'
 import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
@@ -18,7 +19,7 @@ export interface Address {
   port: number
 }
 
-export interface Config extends SharingConfig, UsesConfig {
+export interface Config extends NetworkConfig, SharingConfig, UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -181,6 +182,7 @@ const variables = {
     help: 'libp2p multiaddrs of peers to start from, by comma',
     parse: list,
   },
+  ...networkVariables,
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',

@@ -1,5 +1,6 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { NetworkObserver } from '../router/network/events.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
@@ -7,7 +8,7 @@ import { createObservationMetrics, type ObservationMetrics } from './observe/met
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
 
-export interface Metrics extends RouterObserver, ObservationMetrics, UsesMetrics {
+export interface Metrics extends RouterObserver, NetworkObserver, ObservationMetrics, UsesMetrics {
   readonly registry: Registry
   /** Time from the request's arrival until it was ready to be forwarded. */
   adviceTaken(result: AdviceResult, seconds: number): void
@@ -104,6 +105,12 @@ export function createMetrics(): Metrics {
     help: 'Times that a packet had to wait because its kind of question had its packets of the day',
     registers,
   })
+  const networkEvents = new Counter({
+    name: 'qis_network_events_total',
+    help: 'What the network turned away, slowed down or broke off, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
   const indexFailures = new Counter({
     name: 'qis_answer_index_failures_total',
     help: 'Failed writes of the answer index; receipts still work',
@@ -136,6 +143,7 @@ export function createMetrics(): Metrics {
     },
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
+    networkEvent: reason => networkEvents.inc({ reason }),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',

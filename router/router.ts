@@ -29,6 +29,8 @@ export interface RouterComponents {
   identity: Identity
   logger: Logger
   observer: RouterObserver
+  /** Whether what this peer signs counts here; everybody's unless given. */
+  admits?: (author: string) => boolean
   clock?: () => number
   random?: () => number
 }
@@ -101,6 +103,8 @@ export interface Router {
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
   withdraw(requestId: string): Promise<boolean>
+  /** Drops what was learnt from peers that are not admitted any more. */
+  forgetStrangers(): Promise<void>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */
@@ -119,6 +123,7 @@ const INSIGHT_LIFETIME_S = 60
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
+  const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
   const { ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
 
@@ -167,7 +172,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   }
 
   const handlers: NetworkHandlers = {
-    receive: createIntake({ store, logger, observer, now, keep: indexForeign }, space.id),
+    receive: createIntake({ store, logger, observer, now, admits, keep: indexForeign }, space.id),
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
@@ -178,6 +183,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
     if (departure && networkUp) outbox.flush()
   }
 
+  async function forgetStrangers(): Promise<void> {
+    const forgotten = await store.forgetAuthors(admits)
+    for (const author of forgotten) evidence.forget(author)
+  }
+
   function every(intervalMs: number, work: () => void): void {
     timers.add(setInterval(work, intervalMs).unref())
   }
@@ -185,6 +195,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   return {
     async start() {
       await store.sweep(now())
+      await forgetStrangers()
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for await (const stored of store.packets(now(), maxEvidence)) {
         if (stored.author !== identity.id) indexForeign(stored)
@@ -276,6 +287,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
         return true
       })
     },
+
+    forgetStrangers,
 
     async ledger(page) {
       return (await store.ledger(page)).map(ledgerLine)

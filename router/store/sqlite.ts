@@ -129,6 +129,14 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
       )
       return rows.map(row => blob(row.bytes))
     },
+    async forgetAuthors(keep) {
+      const rows = await database.all('SELECT DISTINCT author FROM packets')
+      const unwanted = rows.map(row => String(row.author)).filter(author => !keep(author))
+      for (const author of unwanted) {
+        await database.write([{ sql: 'DELETE FROM packets WHERE author = ?', params: [author] }])
+      }
+      return unwanted
+    },
     async due(now, limit) {
       const rows = await database.all(
         'SELECT key, payload, due, request_id FROM outbox WHERE due <= ? ORDER BY due LIMIT ?',

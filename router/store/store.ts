@@ -38,6 +38,9 @@ export interface Store {
   /** Bytes of unexpired packets of one key, newest first. */
   packetBytes(key: RoutingKey, now: number, page: { offset: number; limit: number }): Promise<Uint8Array[]>
 
+  /** Deletes the packets of all authors but those that `keep` is true of; returns who they were. */
+  forgetAuthors(keep: (author: string) => boolean): Promise<string[]>
+
   /** Entries due by `now`, oldest first. */
   due(now: number, limit: number): Promise<OutboxEntry[]>
   /** What has left about this answer, oldest first. */
