@@ -7,7 +7,7 @@ import type { Libp2p, PeerId, PrivateKey } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
@@ -30,6 +30,8 @@ export interface NodeOptions {
   /** A peer that does not answer a dial or a handshake within this time is given up. */
   dialDeadlineMs: number
   capture?: Capture
+  /** libp2p's own counters, by protocol and kind of message; none are kept unless given. */
+  metrics?: NonNullable<Libp2pOptions['metrics']>
 }
 
 /** A node that is not started yet. `deny` says with whom not to connect, whoever dials. */
@@ -38,11 +40,12 @@ export async function createNode(
   options: NodeOptions,
 ): Promise<Node> {
   const { privateKey, deny } = components
-  const { capture, dialDeadlineMs, maxConnections } = options
+  const { capture, dialDeadlineMs, maxConnections, metrics } = options
 
   const node: Node = await createLibp2p({
     start: false,
     privateKey,
+    ...(metrics && { metrics }),
     // libp2p's own names the versions of Node and libp2p to every peer
     nodeInfo: { name: 'qis', version: '1', userAgent: 'qis/1' },
     addresses: { listen: options.listen, announce: options.announce },

@@ -2,6 +2,7 @@
 import type { PrivateKey } from '@libp2p/interface'
 import type { Logger } from '../telemetry.ts'
 import type { Capture } from './capture.ts'
+import type { NodeOptions } from './node.ts'
 
 export interface Libp2pNetworkComponents {
   /** Ed25519; peers know this node by its public half. */
@@ -23,6 +24,8 @@ export interface Libp2pNetworkOptions {
   admit?: (peer: string) => boolean
   /** Shown every byte above encryption, for an audit. */
   capture?: Capture
+  /** Counts what libp2p does, for a measurement. */
+  metrics?: NonNullable<NodeOptions['metrics']>
   /** Peers to be connected to for each joined key. */
   peersPerKey?: number
   /** How long `publish` looks for somebody who wants the packet. */
@@ -74,4 +77,5 @@ export const DEFAULTS = {
 } satisfies Libp2pNetworkOptions
 
 /** Options with their defaults. */
-export type Settings = Required<Omit<Libp2pNetworkOptions, 'capture'>> & Pick<Libp2pNetworkOptions, 'capture'>
+export type Settings = Required<Omit<Libp2pNetworkOptions, 'capture' | 'metrics'>> &
+  Pick<Libp2pNetworkOptions, 'capture' | 'metrics'>
