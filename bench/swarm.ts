@@ -2,7 +2,10 @@
  * What the swarm does, measured on real libp2p nodes on this machine, several a process, several processes:
  * `npm run bench:swarm -- --json`. What each figure means is said in docs/scaling.md, which `--write-docs` writes.
  */
+import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { runSimulation } from './simulate/run.ts'
+import type { Simulated } from './simulate/simulation.ts'
 import { fitLine, quantile, rounded } from './swarm/fit.ts'
 import {
   type IdleRow,
@@ -16,6 +19,7 @@ import {
 } from './swarm/measure.ts'
 import { costsTable, idleTable, sharesTable, sizesTable, unrestTable } from './swarm/print.ts'
 import { readQuestions, SHARED } from './swarm/questions.ts'
+import { runConditions, writeDocs } from './swarm/write-docs.ts'
 
 const { values } = parseArgs({
   options: {
@@ -29,8 +33,11 @@ const { values } = parseArgs({
     shared: { type: 'string', default: SHARED },
     /** No phase begins later. */
     'budget-s': { type: 'string', default: '600' },
+    /** Put everything into docs/scaling.md and draw its chart. */
+    'write-docs': { type: 'boolean', default: false },
   },
 })
+const [loadBefore = Number.NaN] = loadavg()
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 
 const FULL: Plan = {
@@ -55,6 +62,10 @@ const QUICK: Plan = {
   churn: undefined,
   idleSeconds: 2,
 }
+/** Bits at which kad-dht's tables stop to split, and what it could be set to. */
+const KAD_DHT_BITS = 6
+const DEEP_BITS = 10
+
 const chosen = values.quick ? QUICK : FULL
 const plan: Plan = { ...chosen, sizes: values.n?.split(',').map(Number) ?? chosen.sizes }
 const questions = readQuestions(values.shared, Number(values.seed))
@@ -92,6 +103,28 @@ for (const n of plan.sizes) {
 say(sizesTable(sizes))
 say(costsTable(sizes))
 
+const SIMULATED = [1_000, 10_000, 100_000]
+const BIG = 100_000
+const simulateSizes = (ns: readonly number[], prefixBits: number) =>
+  Promise.all(ns.map(n => runSimulation(n, { seed: Number(values.seed), prefixBits })))
+let simulated: Simulated[] = []
+if (!values.quick) {
+  const wanted = values['write-docs'] ? [...plan.sizes, ...SIMULATED] : [BIG]
+  simulated = (await phase('simulated', 'simulate', () => simulateSizes(wanted, KAD_DHT_BITS))) ?? []
+}
+const big = simulated.find(({ n }) => n === BIG)
+if (values['write-docs']) {
+  const blocks = {
+    conditions: `${runConditions(loadBefore)}. Left out for want of time: ${skipped.join(', ') || 'nothing'}.`,
+    sizes: sizesTable(sizes),
+    costs: costsTable(sizes),
+    shares: sharesTable(shares),
+    ...(unrest && { unrest: unrestTable(unrest) }),
+    ...(idle && { idle: idleTable(idle) }),
+  }
+  await writeDocs(blocks, { sizes, simulated, deep: await simulateSizes(SIMULATED, DEEP_BITS) })
+}
+
 const rpcs = sizes.map(({ lookups }) => quantile(lookups.rpcs, 0.5))
 /** Delays are told of the size that the target names, or the largest that was measured. */
 const told = sizes.find(({ n }) => n === 64) ?? sizes.at(-1)
@@ -110,5 +143,6 @@ console.log(
     churn_delivery_ratio: rounded(unrest?.churn.ratio ?? Number.NaN, 4),
     node_rss_mb: rounded(idle?.sidecar.rssMb ?? Number.NaN),
     node_idle_cpu_pct: rounded(idle?.sidecar.cpuPct ?? Number.NaN, 2),
+    sim_100k: big ? { hops_p50: big.hops.p50, msgs_per_node_day: rounded(big.perDay.total) } : null,
   }),
 )

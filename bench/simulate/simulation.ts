@@ -112,7 +112,7 @@ export function simulate(space: Space, options: SimulationOptions): Simulated {
   const cellsMean = mean([...joined.single, ...joined.mixed])
 
   // a request and its answer are two messages
-  const upkeep = 2 * ROUNDS_PER_DAY * (1 + refreshes(nodes)) * rpcsMean
+  const upkeep = 2 * ROUNDS_PER_DAY * (1 + refreshes(tables.size(0))) * rpcsMean
   const announcements = cellsMean * RENEWALS_PER_DAY + population.joinsPerDay
   const stored = Math.min(tables.k, nodes - 1)
   const announcing = announcements * (2 * rpcsMean + stored) + population.joinsPerDay * 2 * firstRpcs
@@ -145,9 +145,9 @@ export function simulate(space: Space, options: SimulationOptions): Simulated {
   }
 }
 
-/** kad-dht refreshes one prefix for each whole byte that its nearest peer shares with it, and one for none. */
-function refreshes(nodes: number): number {
-  return 1 + Math.floor(Math.log2(nodes) / 8)
+/** kad-dht refreshes one prefix for each whole byte that its nearest known peer shares with it, and one for none. */
+function refreshes(tableSize: number): number {
+  return 1 + Math.floor(Math.log2(tableSize) / 8)
 }
 
 /** Where announcements end up: some of each cell's subscribers announce it, and stand for the others. */

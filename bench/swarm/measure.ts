@@ -99,7 +99,12 @@ export async function measureReceived(questions: Questions, plan: Plan): Promise
   const { nodes, steps, packets } = plan.shares
   await using swarm = createSwarm(questions, { topics: topicsFor(nodes) })
   await swarm.grow(nodes, perProcess(nodes))
-  return await measureShares(swarm, questions.random, { steps, packets, perSecond: plan.perSecond, text: questions.any })
+  return await measureShares(swarm, questions.random, {
+    steps,
+    packets,
+    perSecond: plan.perSecond,
+    text: questions.any,
+  })
 }
 
 export async function measureUnrest(
