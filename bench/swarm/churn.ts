@@ -1,6 +1,6 @@
 /** Whether packets arrive while nodes die and others come, and while some are there but say nothing. */
 import { setTimeout as wait } from 'node:timers/promises'
-import { delivered, type Emitted, emit, journalsOf, type Sent, sentOf } from './deliveries.ts'
+import { type Delivery, delivered, type Emitted, emit, journalsOf, type Sent, sentOf } from './deliveries.ts'
 import { type LookupFigures, measureLookups } from './lookups.ts'
 import { type Journal, type Member, type Swarm, wanted } from './swarm.ts'
 
@@ -27,6 +27,8 @@ export interface SilentFigures {
 }
 
 const LOOK_MS = 1_000
+/** Who announces among silent peers waits for each of them. */
+const PATIENCE_MS = 12_000
 /** A newcomer has found its cells by then. */
 const SETTLE_MS = 15_000
 
@@ -49,27 +51,28 @@ export async function measureChurn(
   const { mortal, replacements, seconds, perSecond, withinMs } = options
   const gone = new Map<Member, Journal>()
   const emitted: Emitted[] = []
+  const leaving = new Set(mortal)
   const pause = (1000 * seconds) / (replacements + 1)
   let over = false
 
   async function replaceSome(): Promise<void> {
     for (let count = 0; count < replacements; count++) {
       await wait(pause)
-      const [leaving] = mortal.splice(Math.floor(random() * mortal.length), 1)
-      if (!leaving) break
-      gone.set(leaving, await swarm.journal(leaving))
-      await swarm.remove(leaving, count % 2 === 0)
-      const newcomer = await swarm.replace(leaving)
-      await swarm.askUpTo(newcomer, leaving.asked.length)
+      const [member] = mortal.splice(Math.floor(random() * mortal.length), 1)
+      if (!member) break
+      gone.set(member, await swarm.journal(member))
+      await swarm.remove(member, count % 2 === 0)
+      const newcomer = await swarm.replace(member)
+      await swarm.askUpTo(newcomer, member.asked.length)
     }
     await wait(pause)
     over = true
   }
 
   async function emitUntilOver(): Promise<void> {
-    // who is about to be replaced would take what it has not handed out yet with it
+    // one that is about to go would take what it has not handed out yet with it
     while (!over) {
-      const authors = swarm.alive().filter(member => !mortal.includes(member) && member.asked.length > 0)
+      const authors = swarm.alive().filter(member => !leaving.has(member) && member.asked.length > 0)
       emitted.push(...(await emit(swarm, random, { packets: 1, perSecond, authors })))
     }
   }
@@ -93,7 +96,11 @@ export async function measureSilence(
   }
   const emitted = await emit(swarm, random, { packets, perSecond })
   const outcome = await untilDelivered(swarm, emitted, new Map(), withinMs)
-  const lookups = await measureLookups(swarm, random, { count: options.lookups, round: 'silent' })
+  const lookups = await measureLookups(swarm, random, {
+    count: options.lookups,
+    round: 'silent',
+    patienceMs: PATIENCE_MS,
+  })
   const speakers = swarm.alive()
   for (const member of silent) {
     member.process.thaw()
@@ -116,7 +123,7 @@ async function untilDelivered(
   gone: ReadonlyMap<Member, Journal>,
   withinMs: number,
   of?: readonly Member[],
-) {
+): Promise<Delivery & { packets: number; ratio: number }> {
   const deadline = performance.now() + withinMs
   for (;;) {
     const journals = await journalsOf(swarm, of ?? swarm.alive())

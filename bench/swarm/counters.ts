@@ -5,8 +5,9 @@ import type { Libp2pNetworkOptions } from '../../router/network/libp2p.ts'
 
 /** One look-up, carried on until nobody nearer is left to ask, or the time is up. */
 export interface Lookup {
+  /** Requests tried, whether or not the peer could be reached. */
   rpcs: number
-  /** Requests that were not answered. */
+  /** Of them, those that were not answered. */
   failed: number
   ms: number
   /** Until the first holder was known; undefined when none was found. */
@@ -66,7 +67,7 @@ async function lookUp(routing: ContentRouting, key: RoutingKey, signal: AbortSig
   const lookup: Lookup = { rpcs: 0, failed: 0, ms: 0, firstMs: undefined, found: 0, hops: 0, late: false }
   const depths = new Map<string, number>()
   const onProgress = ({ type, detail }: { type: string; detail?: unknown }) => {
-    if (type === 'kad-dht:query:send-query') lookup.rpcs++
+    if (type === 'kad-dht:query:dial-peer') lookup.rpcs++
     if (type === 'kad-dht:query:query-error') lookup.failed++
     if (type !== 'kad-dht:query:peer-response') return
     const { from, closer, path } = detail as { from: object; closer: { id: object }[]; path: { index: number } }

@@ -12,7 +12,7 @@ export interface LookupFigures {
   ms: number[]
   /** Until the holder was known. */
   firstMs: number[]
-  /** Per request that was sent. */
+  /** Of requests. */
   failedShare: number
   /** Of those that were not done within 15 s. */
   lateShare: number
@@ -29,9 +29,9 @@ const NO_SPACE = '00000000'
 export async function measureLookups(
   swarm: Swarm,
   random: () => number,
-  options: { count: number; round: string; seekers?: readonly Member[] },
+  options: { count: number; round: string; patienceMs?: number },
 ): Promise<LookupFigures> {
-  const { count, round, seekers = swarm.alive() } = options
+  const { count, round, patienceMs } = options
   const members = swarm.alive()
   const anyOf = (from: readonly Member[]) => from[Math.floor(random() * from.length)] as Member
   const told = async () => {
@@ -42,17 +42,17 @@ export async function measureLookups(
   const before = await told()
   const announced: { key: RoutingKey; holder: Member }[] = []
   for (let at = 0; at < count; at++) {
-    const holder = anyOf(seekers)
+    const holder = anyOf(members)
     const key = routingKey(NO_SPACE, round, at)
     await holder.process.call('join', { node: holder.node, key })
     announced.push({ key, holder })
   }
-  await swarm.settle(SETTLE_MS)
+  await swarm.settle(SETTLE_MS, patienceMs)
   const announcements = (await told()) - before
 
   const done: Lookup[] = []
   for (const { key, holder } of announced) {
-    const seeker = anyOf(seekers.filter(member => member !== holder))
+    const seeker = anyOf(members.filter(member => member !== holder))
     done.push(await seeker.process.call('lookup', { node: seeker.node, key, deadlineMs: LOOKUP_DEADLINE_MS }))
   }
   const sum = (of: (lookup: Lookup) => number) => done.reduce((total, lookup) => total + of(lookup), 0)

@@ -22,7 +22,9 @@ export interface Plan {
   /** A packet that takes longer was not delivered. */
   withinMs: number
   shares: { nodes: number; steps: readonly number[]; packets: number } | undefined
-  churn: { stable: number; silent: number; mortal: number; replacements: number; seconds: number } | undefined
+  churn:
+    | { stable: number; silent: number; mortal: number; replacements: number; seconds: number; lookups: number }
+    | undefined
   idleSeconds: number
 }
 
@@ -120,7 +122,8 @@ export async function measureUnrest(
   const mortal = await swarm.grow(mortalCount, 1)
   await Promise.all(swarm.alive().map(member => swarm.askUpTo(member, plan.questions)))
   await swarm.settle(SETTLE_MS)
-  const { lookups, withinMs } = plan
+  const { withinMs } = plan
+  const { lookups } = plan.churn
   const churn = await measureChurn(swarm, random, {
     mortal: [...mortal],
     replacements,

@@ -1,4 +1,5 @@
 /** A process that holds a few nodes of the measured swarm and does what it is told over IPC. */
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createStaticEmbedder } from '../../embeddings/static.ts'
 import { loadSpace } from '../../router/space.ts'
@@ -8,7 +9,7 @@ import { type SwarmNode, startNode } from './node.ts'
 const SPACE = join(import.meta.dirname, '../../embeddings/spaces/sense-1')
 const MB = 1 << 20
 
-/** Whoever started this process gave it a folder, and takes it away. */
+/** Given by whoever started this process; taken away by whichever of the two ends last. */
 const folder = process.argv[2] ?? '.'
 const parts = { embedder: createStaticEmbedder(), space: await loadSpace(SPACE), folder }
 const nodes: SwarmNode[] = []
@@ -71,6 +72,7 @@ process.on('message', (call: Call) => void obey(call))
 // whoever measures is gone, or wants no more
 process.once('disconnect', async () => {
   await Promise.allSettled(nodes.map(node => node[Symbol.asyncDispose]()))
+  await rm(folder, { recursive: true, force: true })
   process.exit()
 })
 process.send?.({ id: 0, output: undefined } satisfies Reply)
