@@ -15,6 +15,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/backup.ts')).backup,
   },
   {
+    name: 'doctor',
+    summary: 'find out what is wrong with a set-up, and what to do',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
     name: 'export',
     summary: 'print everything in the database, as JSON lines',
     load: async () => (await import('./commands/export.ts')).exporting,

@@ -1,6 +1,7 @@
 /** The data listener: everything is the upstream's, byte for byte, but for `/qis/*` and one alias, which are ours. */
 import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Dispatcher } from 'undici'
 import { answerErrorsWith } from './error-handler.ts'
 import { HttpError, sendError } from './errors.ts'
 import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
@@ -8,13 +9,19 @@ import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes
 import { modelListRoute } from './model-list.ts'
 import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
+import { type UsesRouteComponents, usesRoutes } from './uses/routes.ts'
 
-export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents, UsesRouteComponents {
   tunnel: Tunnel
+  /** How upstreams are reached when we ask them something ourselves. */
+  dispatcher: Dispatcher
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {}
+export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {
+  /** Models of our own that GET /v1/models tells of. */
+  listed: readonly string[]
+}
 
 /** Load balancers keep idle connections for 60 to 75 s; the side that a request may be under way to must outlast them. */
 const KEEP_ALIVE_MS = 90_000
@@ -35,7 +42,7 @@ function routed({ url = '/' }: { url?: string | undefined }): string {
 }
 
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
-  const { upstreams, tunnel, logger } = components
+  const { upstreams, dispatcher, tunnel, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -56,7 +63,10 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   answerErrorsWith(app)
   app.server.on('upgrade', tunnel.upgrade)
   void app.register(feedbackRoutes(components, options))
-  if (upstreams.several) void app.register(modelListRoute(upstreams))
+  void app.register(usesRoutes(components, options))
+  if (upstreams.several || options.listed.length > 0) {
+    void app.register(modelListRoute({ upstreams, dispatcher }, options.listed))
+  }
   void app.register(passThrough(components, options))
   return app
 }

@@ -1,9 +1,10 @@
 /** All that an operator can set: one schema with defaults, read from the environment here and nowhere else. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { type ProfileName, profiles } from '../router/disclosure.ts'
-import type { NetworkMode } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
+import { type SharingConfig, sharingVariables } from './config/sharing.ts'
+import { type UsesConfig, usesVariables } from './config/uses.ts'
+import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
@@ -17,7 +18,7 @@ export interface Address {
   port: number
 }
 
-export interface Config {
+export interface Config extends SharingConfig, UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -32,8 +33,6 @@ export interface Config {
   implicit: readonly ImplicitRule[]
   dataDir: string
   receiptLifetimeS: number
-  mode: NetworkMode
-  profile: ProfileName
   p2pListen: string[]
   bootstrap: string[]
   embedder: 'static' | 'minilm' | 'transformers'
@@ -59,38 +58,6 @@ export interface Config {
   otlpEndpoint: string | undefined
   logLevel: string
 }
-
-interface Variable<T> {
-  name: string
-  /** As it would be written in the environment; undefined where unset means something of its own. */
-  default?: string
-  help: string
-  /** @throws {Error} with the second half of the sentence "NAME must be …" */
-  parse(text: string): T
-}
-
-const text = (text: string): string => text
-const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map(item => item.trim())
-    .filter(item => item !== '')
-
-const oneOf =
-  <T extends string>(...values: T[]) =>
-  (text: string): T => {
-    const value = values.find(candidate => candidate === text)
-    if (value === undefined) throw new Error(`one of ${values.join(', ')}`)
-    return value
-  }
-
-const whole =
-  (min: number, max: number) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (!/^\d+$/.test(text) || value < min || value > max) throw new Error(`a whole number from ${min} to ${max}`)
-    return value
-  }
 
 function address(text: string): Address {
   const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
@@ -181,7 +148,7 @@ const variables = {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   implicit: {
     name: 'QIS_IMPLICIT',
@@ -201,13 +168,7 @@ const variables = {
     help: 'seconds for which feedback on an answer may come',
     parse: whole(1, 90 * 24 * 3600),
   },
-  mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
-  profile: {
-    name: 'QIS_PROFILE',
-    default: 'standard',
-    help: 'how coarsely outcomes leave: standard, or open for labs',
-    parse: oneOf(...(Object.keys(profiles) as ProfileName[])),
-  },
+  ...sharingVariables,
   p2pListen: {
     name: 'QIS_P2P_LISTEN',
     default: '/ip4/127.0.0.1/tcp/0',
@@ -275,7 +236,7 @@ const variables = {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
     help: 'whether the upstream is sent the advice as well: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   connectTimeoutMs: {
     name: 'QIS_CONNECT_TIMEOUT_MS',
@@ -312,6 +273,7 @@ const variables = {
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
     parse: path => resolve(path),
   },
+  ...usesVariables,
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
@@ -368,6 +330,9 @@ function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEn
 }
 
 function checkTogether(config: Config): void {
+  if (config.refine && config.refineDomains.length === 0) {
+    throw new ConfigInvalidError('QIS_REFINE_DOMAINS must name the domains in which QIS_REFINE may act, or be *')
+  }
   if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
     throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
   }

@@ -20,6 +20,7 @@ export const errorCodes = {
   ambiguous_id: 409,
   body_too_large: 413,
   unauthorized: 401,
+  embedder_unavailable: 503,
   storage_unavailable: 503,
   internal: 500,
 } as const

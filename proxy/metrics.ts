@@ -5,8 +5,9 @@ import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
+import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
 
-export interface Metrics extends RouterObserver, ObservationMetrics {
+export interface Metrics extends RouterObserver, ObservationMetrics, UsesMetrics {
   readonly registry: Registry
   /** Time from the request's arrival until it was ready to be forwarded. */
   adviceTaken(result: AdviceResult, seconds: number): void
@@ -94,7 +95,13 @@ export function createMetrics(): Metrics {
   })
   const withheld = new Counter({
     name: 'qis_outcomes_withheld_total',
-    help: 'Outcomes that did not leave because too few reference texts are like their question',
+    help: 'Outcomes that did not leave: too few reference texts like their question, a domain that stays here, settings that became stricter',
+    labelNames: ['reason'],
+    registers,
+  })
+  const deferred = new Counter({
+    name: 'qis_packets_deferred_total',
+    help: 'Times that a packet had to wait because its kind of question had its packets of the day',
     registers,
   })
   const indexFailures = new Counter({
@@ -106,6 +113,7 @@ export function createMetrics(): Metrics {
   return {
     registry,
     ...createObservationMetrics(registry),
+    ...createUsesMetrics(registry),
     adviceTaken(result, seconds) {
       advice.inc({ result })
       overhead.observe(seconds)
@@ -126,7 +134,8 @@ export function createMetrics(): Metrics {
       sent.inc({ result: recipients > 0 ? 'taken' : 'nobody' })
       if (recipients > 0) sentBytes.inc(bytes)
     },
-    outcomeWithheld: () => withheld.inc(),
+    outcomeWithheld: reason => withheld.inc({ reason }),
+    departureDeferred: () => deferred.inc(),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',

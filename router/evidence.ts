@@ -3,6 +3,7 @@ import { createCodeIndex, type Near, type Placed } from './code-index.ts'
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
 import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
+import { type Epsilon, noiseWeight, unbiased } from './randomised-response.ts'
 import { createTallies, type Tally } from './tallies.ts'
 
 /** Author of this site's own outcomes. */
@@ -16,6 +17,8 @@ export interface Evidence extends Outcome, Placed {
   /** 0..255 */
   cell: number
   family: string
+  /** What its observer's word is worth, less what noise has taken from it. */
+  observerWeight: number
 }
 
 export interface EvidenceIndex {
@@ -23,7 +26,7 @@ export interface EvidenceIndex {
   /** Another after each change. */
   readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
-  put(entry: Omit<Evidence, 'cell' | 'family' | 'place'>): boolean
+  put(entry: Omit<Evidence, 'cell' | 'family' | 'place' | 'observerWeight'> & { epsilon?: Epsilon }): boolean
   /**
    * Evidence of these cells, nearest first, that is at least so similar to a query, whose table `dotTable` of
    * fingerprint.ts made; of more than `limit` the most similar.
@@ -55,7 +58,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
   const count = (entry: Evidence, direction: 1 | -1) => {
     // What came of a refined prompt says nothing about what the model does by itself.
     if (entry.withdrawn || entry.intervention === 2) return
-    const weight = direction * OBSERVER_WEIGHT[entry.observer]
+    const weight = direction * entry.observerWeight
     tallies.count(tallyKey(entry.model), entry.author, entry.signal, weight)
     tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, weight)
   }
@@ -73,7 +76,7 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
     get version() {
       return version
     },
-    put(said) {
+    put({ epsilon, ...said }) {
       const id = `${said.author}/${said.answer}`
       const held = holding(said.author).get(id)
       if (held && held.revision >= said.revision) return false
@@ -88,6 +91,8 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
         family: shared(modelFamily(said.model)),
         cell: decoded.cell,
         place: 0,
+        signal: epsilon === undefined ? said.signal : unbiased(said.signal, epsilon),
+        observerWeight: OBSERVER_WEIGHT[said.observer] * (epsilon === undefined ? 1 : noiseWeight(epsilon)),
       }
       holding(entry.author).set(id, entry)
       version++

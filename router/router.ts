@@ -1,19 +1,22 @@
 /** The face of the swarm to the rest of the program: `lookup` asks what is known, `learn` adds to it. */
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { createAttention } from './attention.ts'
-import { type CountReference, type DisclosureProfile, disclose } from './disclosure.ts'
-import { createEvidenceIndex, SELF } from './evidence.ts'
-import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
+import { createAttention, createWholeDomains } from './attention.ts'
+import type { Near } from './code-index.ts'
+import { createDepartures } from './departures.ts'
+import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
+import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
+import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
-import { createIntake, keyOf } from './intake.ts'
+import { createIntake } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
+import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
 import { encodePayload, expiresAt, readKeptPacket } from './packet.ts'
 import type { Space } from './space.ts'
-import type { LedgerEntry, OutboxEntry, Store, StoredPacket } from './store/store.ts'
+import type { LedgerEntry, Store, StoredPacket } from './store/store.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
@@ -35,6 +38,10 @@ export interface RouterOptions {
   /** `receive` takes peers' packets and sends none; `off` touches no network at all. */
   mode: NetworkMode
   profile: DisclosureProfile
+  /** Others learn nothing of the rest. @default all */
+  domains?: SharedDomains | undefined
+  /** `domain` joins every cell of `domains.only`, which is then `general` unless given. @default the profile's */
+  interest?: Interest | undefined
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
   /** Nearest cells whose evidence is read. @default 8 */
@@ -52,6 +59,18 @@ export interface Question {
   model: string
   /** What is expected of the answer before any outcome is seen, 0..1. @default 0.5 */
   prior?: number
+  /** False when it is only asked about, so that the network is not asked for such questions. @default true */
+  asked?: boolean
+}
+
+/** What lies around a question. */
+export interface Surroundings {
+  /** The question's fingerprint, 16 hex digits. */
+  code: string
+  /** Those that were looked into, nearest first. */
+  cells: readonly number[]
+  /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
+  neighbours: Near<Evidence>[]
 }
 
 export interface Insight extends Estimate {
@@ -80,6 +99,10 @@ export interface Router {
   start(): Promise<void>
   /** What is known about a question. Never waits for the network. */
   lookup(question: Question): Insight
+  /** What `lookup` would say if this site had just seen such outcomes, 0..1 each, of the very same question. */
+  suppose(question: Question, signals: readonly number[]): Insight
+  /** The outcomes themselves, for what else can be learnt of them. Never waits for the network. */
+  around(vector: Float32Array): Surroundings
   /** Remembers an outcome durably and, in share mode, prepares its packet. Rejects with a DatabaseError. */
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
@@ -100,31 +123,42 @@ const INSIGHT_LIFETIME_S = 60
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
-  const { mode, profile, ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { mode, profile, interest = profile.interest ?? 'matched' } = options
+  const { ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
+  const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
+  const domains: SharedDomains = { only, never }
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
   const answerSecret = identity.secret('answer')
-  const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
   let networkUp = false
   /** An answer's outcome is revised by one after another, or two thumbs at once would claim the same revision. */
   const turns = createTurns()
 
-  const attention = createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
-  const outbox = createOutbox({
-    store,
-    network,
-    identity,
-    logger,
-    observer,
-    now,
-    turns,
-    stopping: stopping.signal,
-  })
+  const attention =
+    interest === 'domain'
+      ? createWholeDomains({ network, keys }, { domains: (only ?? []).filter(domain => isShared(domain, domains)) })
+      : createAttention({ network, logger, now, stopping: stopping.signal }, { maxJoined: maxInterest })
+  const departures = createDepartures(
+    {
+      space: space.id,
+      referenceTexts: (code, digits) => referenceTexts(space, code, digits),
+      identity,
+      store,
+      observer,
+      random,
+      now,
+    },
+    { profile, domains, ttlHours },
+  )
+  const outbox = createOutbox(
+    { store, network, identity, logger, observer, now, turns, departures, stopping: stopping.signal },
+    { dailyCap: profile.dailyCap },
+  )
 
   const answerOf = (requestId: string) =>
     createHmac('sha256', answerSecret).update(requestId).digest('hex').slice(0, 16)
@@ -141,15 +175,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
-  function departureOf(outcome: Outcome): OutboxEntry | undefined {
-    if (mode !== 'share') return undefined
-    const disclosed = disclose(outcome, { space: space.id, referenceTexts: count, random }, profile, ttlHours, now())
-    if (disclosed) return { key: keyOf(space.id, outcome), ...disclosed }
-    observer.outcomeWithheld()
-    return undefined
-  }
-
-  async function remember(outcome: Outcome, departure: OutboxEntry | undefined): Promise<void> {
+  async function remember(outcome: Outcome): Promise<void> {
+    const departure = mode === 'share' ? await departures.of(outcome) : undefined
     await store.putOutcome(outcome, outcome.time + ttlHours * 3600, departure)
     indexOwn(outcome)
     if (departure && networkUp) outbox.flush()
@@ -163,7 +190,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async start() {
       await store.sweep(now())
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
-      for await (const stored of store.packets(now(), maxEvidence)) indexForeign(stored)
+      for await (const stored of store.packets(now(), maxEvidence)) {
+        if (stored.author !== identity.id) indexForeign(stored)
+        // Peers that ask are no longer handed what may not leave any more.
+        else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
+      }
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()
@@ -173,6 +204,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       try {
         await network.start(handlers)
         networkUp = true
+        attention.start()
       } catch (error) {
         logger.warn({ err: error }, 'the network could not start; the proxy serves on without it')
         return
@@ -183,9 +215,10 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const { vector, model, domain, prior = 0.5 } = question
+      const { vector, model, domain, prior = 0.5, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (networkUp) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      if (networkUp && asked && isShared(domain, domains))
+        attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
@@ -195,6 +228,31 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }
       query.known = { subject, insight }
       return insight
+    },
+
+    suppose({ vector, model, domain, prior = 0.5 }, signals) {
+      const { query, table } = queries.of(vector)
+      const dots = table()
+      const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      // Even an outcome of the very same question is only known by its code.
+      const likeness = similarity(dots, decode(space, query.code))
+      const supposed = signals.map(signal => ({
+        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }),
+        similarity: likeness,
+      }))
+      return {
+        code: query.code,
+        ...estimate([...supposed, ...neighbours], { model, domain, prior, now: now() }, evidence),
+      }
+    },
+
+    around(vector) {
+      const { query, table } = queries.of(vector)
+      return {
+        code: query.code,
+        cells: query.cells,
+        neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+      }
     },
 
     learn({ requestId, ...report }) {
@@ -207,7 +265,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // The last revision is kept for a withdrawal.
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
-        await remember(outcome, departureOf(outcome))
+        await remember(outcome)
         return held ? 'updated' : 'recorded'
       })
     },
@@ -218,7 +276,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         const held = await store.outcome(answer)
         if (!held || held.withdrawn) return false
         const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
-        await remember(taken, (await store.hasLeft(answer)) ? departureOf(taken) : undefined)
+        await remember(taken)
         return true
       })
     },
@@ -246,6 +304,24 @@ export function createRouter(components: RouterComponents, options: RouterOption
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** A person's word on an answer to the question itself, just now. */
+function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>): Evidence {
+  return {
+    ...said,
+    answer: '',
+    observer: 'h',
+    observerWeight: 1,
+    intervention: 0,
+    revision: 0,
+    withdrawn: false,
+    author: SELF,
+    expires: Number.POSITIVE_INFINITY,
+    cell: Number.parseInt(said.code.slice(0, 2), 16),
+    family: modelFamily(said.model),
+    place: 0,
   }
 }
 

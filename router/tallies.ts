@@ -20,7 +20,7 @@ interface Subject {
   all: Tally
 }
 
-/** Weights are no less than a tenth; what adding and taking back leaves is far less than this. */
+/** Weights are no less than a twentieth; what adding and taking back leaves is far less than this. */
 const ROUNDING = 1e-6
 
 const NOTHING: Readonly<Tally> = { n: 0, sum: 0 }

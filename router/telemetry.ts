@@ -1,4 +1,5 @@
 /** Who is told of what happens in the router: a log, and whatever counts. */
+import type { Withheld } from './disclosure.ts'
 import type { PacketFault } from './packet.ts'
 
 /** The shape of pino's methods. */
@@ -21,5 +22,8 @@ export type RejectReason =
 export interface RouterObserver {
   packetReceived(result: 'accepted' | RejectReason, bytes: number): void
   packetSent(recipients: number, bytes: number): void
-  outcomeWithheld(): void
+  /** `settings`: it was made under earlier settings, and these are stricter. */
+  outcomeWithheld(reason: Exclude<Withheld, 'unchanged'> | 'settings'): void
+  /** As many packets about one kind of question have left today as may. */
+  departureDeferred(): void
 }

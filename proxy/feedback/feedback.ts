@@ -6,7 +6,7 @@ import { HttpError } from '../errors.ts'
 import type { Receipts } from '../receipts.ts'
 import type { Evaluation, Telemetry } from '../telemetry.ts'
 import { type FoundAnswer, findAnswers } from './find-answer.ts'
-import { type FeedbackResult, type Job, openGroup, type Place, type SayJob } from './group.ts'
+import { type FeedbackResult, type Job, openGroup, type Place, type SayJob, type Turn } from './group.ts'
 import { createGroups } from './in-groups.ts'
 import { teach } from './learning.ts'
 import { ratingOf, signalOf } from './opinion.ts'
@@ -20,6 +20,8 @@ export interface FeedbackComponents {
   logger: Pick<Logger, 'warn'>
   onTaken?(rating: string, status: string, source: string): void
   telemetry?: Pick<Telemetry, 'evaluated'> | undefined
+  /** Told what stands of an answer, 0..1, once the router knows; undefined when nothing does any more. */
+  onStanding?(answer: AnswerRecord, signal: number | undefined): Promise<void>
   clock?: () => number
 }
 
@@ -48,7 +50,7 @@ const SWEEP_MS = 30_000
 const WAITS_FOR = '?'
 
 export function createFeedback(components: FeedbackComponents, options: FeedbackOptions = {}): Feedback {
-  const { answers, receipts, store, router, logger, onTaken, telemetry, clock = Date.now } = components
+  const { answers, receipts, store, router, logger, onTaken, onStanding, telemetry, clock = Date.now } = components
   const { keepCorrections = false, pendingS = 3600 } = options
   const now = () => Math.floor(clock() / 1000)
   const groups = createGroups(takeGroup)
@@ -64,7 +66,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       const place = places[at] as Place | HttpError
       return place instanceof HttpError ? place : group.take(job, place)
     })
-    await Promise.all(group.turns().map(turn => teach(router, turn)))
+    await Promise.all(group.turns().map(settle))
     const { put, drop } = group
     const newReplays = group.newReplays()
     if (put.size + drop.size + newReplays.length > 0) {
@@ -73,6 +75,12 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
     await awaitAnswers([...put.values()].filter(({ state }) => state === 'pending'))
     count(results, put)
     return results
+  }
+
+  async function settle(turn: Turn): Promise<void> {
+    await teach(router, turn)
+    const answer = turn.next?.answer ?? turn.old?.answer
+    if (answer) await onStanding?.(answer, turn.next && signalOf(turn.next.said))
   }
 
   function count(results: readonly (FeedbackResult | HttpError)[], put: ReadonlyMap<string, StoredFeedback>): void {

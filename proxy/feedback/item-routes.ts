@@ -8,19 +8,15 @@ import { readFilter, viewOf, writeCursor } from './view.ts'
 const MAX_BODY_BYTES = 1024 * 1024
 
 /** Bodies of ours are JSON, whatever their type says; none at all is undefined. */
-export function parseJsonBodies(app: FastifyInstance): void {
+export function parseJsonBodies(app: FastifyInstance, bodyLimit = MAX_BODY_BYTES): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    '*',
-    { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
-    async (_request: unknown, body: string | Buffer) => {
-      try {
-        return body.length === 0 ? undefined : (JSON.parse(body.toString()) as unknown)
-      } catch (cause) {
-        throw new HttpError('invalid_json', 'the body is not JSON', { cause })
-      }
-    },
-  )
+  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit }, async (_request: unknown, body: string | Buffer) => {
+    try {
+      return body.length === 0 ? undefined : (JSON.parse(body.toString()) as unknown)
+    } catch (cause) {
+      throw new HttpError('invalid_json', 'the body is not JSON', { cause })
+    }
+  })
 }
 
 /**

@@ -33,6 +33,8 @@ export const routerSchema: Schema = {
      UPDATE outbox SET expires = json_extract(payload, '$.ts') + 3600 * json_extract(payload, '$.ttl');
      CREATE INDEX outbox_by_expiry ON outbox (expires);
      CREATE INDEX ledger_by_time ON ledger (left_at);`,
+    // A cap on what leaves a day looks at the last of one key.
+    'CREATE INDEX ledger_by_key ON ledger (key, left_at)',
   ],
 }
 
@@ -97,6 +99,10 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
       const [changed] = await database.write([intoPackets(stored), trim('packets')])
       return changed === 1
     },
+    async dropPacket({ author, packet }) {
+      const params = [author, packet.answer]
+      await database.write([{ sql: 'DELETE FROM packets WHERE author = ? AND answer = ?', params }])
+    },
     async *packets(now, limit) {
       const [first] = await database.all(
         'SELECT rowid AS place FROM packets WHERE expires > ? ORDER BY rowid DESC LIMIT 1 OFFSET ?',
@@ -131,8 +137,16 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
         dueAt: Number(row.due),
       }))
     },
-    async hasLeft(answer) {
-      return (await database.all('SELECT 1 FROM ledger WHERE answer = ? LIMIT 1', [answer])).length > 0
+    async departures(answer) {
+      const rows = await database.all('SELECT bytes FROM ledger WHERE answer = ? ORDER BY revision', [answer])
+      return rows.map(row => readKeptPacket(blob(row.bytes)).packet)
+    },
+    async departedAt(key, answer, count) {
+      const [row] = await database.all(
+        'SELECT left_at FROM ledger WHERE key = ? AND answer <> ? ORDER BY left_at DESC LIMIT 1 OFFSET ?',
+        [key, answer, count - 1],
+      )
+      return row && Number(row.left_at)
     },
     async cancelDeparture(answer) {
       await database.write([outOfOutbox(answer)])

@@ -39,6 +39,7 @@ export interface Store {
 
   /** Keeps a packet, one for each (author, answer). False when that revision or a later one is held already. */
   putPacket(stored: StoredPacket): Promise<boolean>
+  dropPacket(stored: Pick<StoredPacket, 'author' | 'packet'>): Promise<void>
   /** Unexpired packets in the order of their arrival, at most `limit` (the last). */
   packets(now: number, limit: number): AsyncIterable<StoredPacket>
   /** Bytes of unexpired packets of one key, newest first. */
@@ -46,8 +47,13 @@ export interface Store {
 
   /** Entries due by `now`, oldest first. */
   due(now: number, limit: number): Promise<OutboxEntry[]>
-  /** True when a packet about this answer has left before. */
-  hasLeft(answer: string): Promise<boolean>
+  /** What has left about this answer, oldest first. */
+  departures(answer: string): Promise<Packet[]>
+  /**
+   * When the last but `count` − 1 of the packets under this key that are about other answers left, Unix seconds; undefined
+   * when fewer have.
+   */
+  departedAt(key: RoutingKey, answer: string, count: number): Promise<number | undefined>
   /** Takes an entry out of the outbox without sending it. */
   cancelDeparture(answer: string): Promise<void>
   /** Records that `bytes` are about to leave, and keeps them for peers that ask later. */

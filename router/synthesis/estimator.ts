@@ -2,7 +2,6 @@
 import type { Near } from '../code-index.ts'
 import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
-import { OBSERVER_WEIGHT } from '../outcome.ts'
 import type { Tally } from '../tallies.ts'
 import { adjustmentBound, capped, type Voice } from './trust.ts'
 
@@ -24,6 +23,8 @@ export interface Estimate {
   /** What the network changed, −0.3..0.3. */
   adjustment: number
   grade: Grade
+  /** Standard deviation of the expected outcome: how far it may be from the truth, 0..0.5. */
+  deviation: number
   /** Effective number of nearby outcomes, own and capped foreign ones. */
   weight: number
   /** Nearby packets of peers, and how many peers they are from. */
@@ -90,6 +91,7 @@ export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQu
     confidence,
     adjustment: confidence - local,
     grade,
+    deviation: Math.sqrt((confidence * (1 - confidence)) / (all.weight + 1)),
     weight: all.weight,
     packets,
     peers: peers.size,
@@ -118,7 +120,7 @@ function weightOf(evidence: Evidence, similarity: number, query: EstimateQuery, 
   const recency = 2 ** (-Math.max(0, query.now - evidence.time) / HALF_LIFE_S)
   const model = evidence.model === query.model ? 1 : evidence.family === family ? SAME_FAMILY : OTHER_MODEL
   const domain = evidence.domain === query.domain ? 1 : OTHER_DOMAIN
-  return Math.exp((similarity - 1) / TAU) * recency * model * domain * OBSERVER_WEIGHT[evidence.observer]
+  return Math.exp((similarity - 1) / TAU) * recency * model * domain * evidence.observerWeight
 }
 
 function gradeOf(weight: number): Grade {

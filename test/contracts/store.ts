@@ -179,9 +179,9 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await using under = await create()
       const stored = await sealed(aPacket())
       await put(under.store, {})
-      assert.equal(await under.store.hasLeft(stored.packet.answer), false)
+      assert.deepEqual(await under.store.departures(stored.packet.answer), [])
       await under.store.departed(stored, NOW)
-      assert.equal(await under.store.hasLeft(stored.packet.answer), true)
+      assert.deepEqual(await under.store.departures(stored.packet.answer), [stored.packet])
       assert.deepEqual((await under.store.packetBytes(KEY, NOW, ALL)).map(hex), [hex(stored.bytes)])
     })
 
@@ -234,6 +234,34 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
         (await under.store.ledger({ offset: 1, limit: 5 })).map(line => hex(line.bytes)),
         [hex(first.bytes)],
       )
+    })
+
+    it('tells when the last of a key left, so that they can be counted', async () => {
+      await using under = await create()
+      for (const count of [1, 2, 3]) {
+        await under.store.departed(await sealed(aPacket({ answer: hex16(count) })), NOW + count)
+        await under.store.departed(await sealed(aPacket({ answer: hex16(9 + count) }), 1, OTHER_KEY), NOW + 9)
+      }
+      const departedAt = (count: number, but = 99) => under.store.departedAt(KEY, hex16(but), count)
+      assert.deepEqual(await Promise.all([1, 2, 3, 4].map(count => departedAt(count))), [
+        NOW + 3,
+        NOW + 2,
+        NOW + 1,
+        undefined,
+      ])
+      assert.equal(await departedAt(2, 3), NOW + 1, 'but for those about one answer')
+    })
+
+    it('remembers what left about one answer, though nobody is handed it any more', async () => {
+      await using under = await create()
+      const [first, second] = await Promise.all([0, 1].map(revision => sealed(aPacket({ revision }))))
+      assert.ok(first && second)
+      await under.store.departed(second, NOW + 1)
+      await under.store.departed(first, NOW)
+      await under.store.departed(await sealed(aPacket({ answer: hex16(5) })), NOW)
+      await under.store.dropPacket(second)
+      assert.deepEqual(await under.store.departures(aPacket().answer), [first.packet, second.packet])
+      assert.equal((await under.store.packetBytes(KEY, NOW, ALL)).length, 1)
     })
 
     it('shows each revision', async () => {

@@ -18,6 +18,7 @@ const insight: Insight = {
   confidence: 0.4,
   adjustment: -0.1,
   grade: 'low',
+  deviation: 0.4,
   weight: 0.5,
   packets: 1,
   peers: 1,

@@ -10,6 +10,7 @@ const insight: Insight = {
   confidence: 0.734,
   adjustment: -0.118,
   grade: 'moderate',
+  deviation: 0.2,
   weight: 2.5,
   packets: 7,
   peers: 3,
@@ -66,7 +67,14 @@ suite('what the client says', () => {
         'x-qis-debug': 'true',
         'x-qis-opt-out': '1',
       }),
-      { domain: 'clinical.oncology', strategy: 'rag.pubmed', selfConfidence: 0.8, debug: true, optOut: true },
+      {
+        domain: 'clinical.oncology',
+        strategy: 'rag.pubmed',
+        selfConfidence: 0.8,
+        debug: true,
+        optOut: true,
+        routeOnly: false,
+      },
     )
   })
 
@@ -85,6 +93,7 @@ suite('what the client says', () => {
       selfConfidence: undefined,
       debug: false,
       optOut: false,
+      routeOnly: false,
     })
   })
 })

@@ -58,6 +58,8 @@ export interface RouterNode extends AsyncDisposable {
   accepted: { key: RoutingKey; bytes: Uint8Array }[]
   sent: { recipients: number; bytes: number }[]
   withheld: number
+  withheldFor: string[]
+  deferred: number
   warnings: string[]
   /** What the network calls; there once the router has started a network. */
   handlers(): NetworkHandlers
@@ -76,11 +78,16 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
   const database = building.use(await openDatabase({ file, schemas: [routerSchema], busyTimeoutMs }))
   const store = createSqliteStore(database)
 
-  const seen: Pick<RouterNode, 'received' | 'accepted' | 'sent' | 'withheld' | 'warnings'> = {
+  const seen: Pick<
+    RouterNode,
+    'received' | 'accepted' | 'sent' | 'withheld' | 'withheldFor' | 'deferred' | 'warnings'
+  > = {
     received: [],
     accepted: [],
     sent: [],
     withheld: 0,
+    withheldFor: [],
+    deferred: 0,
     warnings: [],
   }
   let handlers: NetworkHandlers | undefined
@@ -111,8 +118,12 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
       observer: {
         packetReceived: result => void seen.received.push(result),
         packetSent: (recipients, bytes) => void seen.sent.push({ recipients, bytes }),
-        outcomeWithheld() {
+        outcomeWithheld(reason) {
           seen.withheld++
+          seen.withheldFor.push(reason)
+        },
+        departureDeferred() {
+          seen.deferred++
         },
       },
     },
