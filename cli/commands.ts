@@ -25,6 +25,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/export.ts')).exporting,
   },
   {
+    name: 'ledger',
+    summary: 'show every packet that left, check that none was hidden, or try what would leave',
+    load: async () => (await import('./commands/ledger.ts')).ledger,
+  },
+  {
     name: 'space',
     summary: 'make, look into and check spaces of fingerprints',
     load: async () => (await import('./commands/space.ts')).space,

@@ -102,7 +102,7 @@ export function createAdviser(
         asked: query.model,
         domain,
         body,
-        caller: client.caller,
+        caller: () => client.caller,
         only: hints.routeOnly,
         lookup: variant => router.lookup({ vector, domain, model: variant, ...prior, asked: false }),
       })
@@ -137,11 +137,13 @@ export function createAdviser(
     }
   }
 
+  if (!routing) return { advise: look }
   return {
     async advise(url, headers, body, client) {
       const advice = await look(url, headers, body, client)
-      if (!routing || !body || advice.record) return advice
-      const route = routing.fallback(body, advice.hints.routeOnly)
+      if (!body || advice.record) return advice
+      const { domain, routeOnly } = advice.hints
+      const route = routing.fallback(body, domain, routeOnly)
       return route ? { ...advice, steered: { route, refinement: undefined } } : advice
     },
   }

@@ -9,7 +9,7 @@ import type { Metrics } from './metrics.ts'
 import { bearerCheck } from './token.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'status'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'status'>
   metrics: Metrics
   feedback: Feedback
   logger: FastifyBaseLogger
@@ -51,7 +51,14 @@ export function createOperations(
       if (!Number.isSafeInteger(offset) || offset < 0) {
         throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
       }
-      return { entries: await router.ledger({ offset, limit: LEDGER_PAGE }) }
+      const lines = await router.ledger({ offset, limit: LEDGER_PAGE })
+      const given = Map.groupBy(await feedback.of(lines.map(line => line.requestId)), ({ requestId }) => requestId)
+      const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
+      return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
+    })
+    guarded.get('/qis/ledger/verify', async () => {
+      const { head, ...verdict } = await router.verifyLedger()
+      return { ...verdict, head: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') } }
     })
   })
   return app

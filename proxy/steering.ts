@@ -15,7 +15,7 @@ export interface Steered {
 export function steeredBody(url: string, body: Buffer, { route, refinement }: Steered): Buffer {
   const routed = route ? replaceModel(body, route.chosen.name) : body
   if (!refinement?.treated) return routed
-  return addInstruction(operationOf(url), routed, refinement.instruction) ?? routed
+  return addInstruction(operationOf(url), routed, refinement.instruction)
 }
 
 /** What a dry run answers. */

@@ -41,6 +41,8 @@ export interface Feedback extends AsyncDisposable {
    */
   take(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]>
   find(id: string): Promise<StoredFeedback | undefined>
+  /** All that was said of these answers. */
+  of(requestIds: readonly string[]): Promise<StoredFeedback[]>
   list(filter: FeedbackFilter): ReturnType<FeedbackStore['list']>
 }
 
@@ -137,6 +139,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       await awaitAnswers(await store.pending(MAX_PENDING))
     },
     take: jobs => groups.add(jobs),
+    of: requestIds => store.byRequest([...new Set(requestIds)]),
     async find(id) {
       const [feedback] = await store.byId([id])
       return feedback

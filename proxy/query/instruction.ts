@@ -2,23 +2,36 @@
 import type { Operation } from '../observe/operation.ts'
 import { isString, JsonScan, type Span, stringIs } from './json-scan.ts'
 
+/** Bytes that are to stand before the one at `at`. */
+export interface Insertion {
+  at: number
+  bytes: Buffer
+}
+
 /**
  * Chat completions (and Ollama's chat): at the end of the first system or developer message, or as a message before all
  * others. Anthropic's messages: at the end of `system`, or as that.
  *
  * @returns undefined where there is no place for it
  */
-export function addInstruction(operation: Operation, body: Buffer, text: string): Buffer | undefined {
+export function placeInstruction(operation: Operation, body: Buffer, text: string): Insertion | undefined {
   try {
-    if (operation === 'chat') return addToMessages(body, text)
-    return operation === 'messages' ? addToSystem(body, text) : undefined
+    if (operation === 'chat') return inMessages(body, text)
+    return operation === 'messages' ? inSystem(body, text) : undefined
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
 }
 
-function addToMessages(body: Buffer, text: string): Buffer | undefined {
+/** The very same bytes where there is no place for it. */
+export function addInstruction(operation: Operation, body: Buffer, text: string): Buffer {
+  const insertion = placeInstruction(operation, body, text)
+  if (!insertion) return body
+  return Buffer.concat([body.subarray(0, insertion.at), insertion.bytes, body.subarray(insertion.at)])
+}
+
+function inMessages(body: Buffer, text: string): Insertion | undefined {
   const messages = findMember(body, 'messages')
   const scan = messages && new JsonScan(body, messages.start)
   if (!messages || !scan?.enter('[')) return undefined
@@ -37,30 +50,30 @@ function addToMessages(body: Buffer, text: string): Buffer | undefined {
       else scan.skip()
     }
     if (!role || !(stringIs(body, role, 'system') || stringIs(body, role, 'developer'))) continue
-    return content && append(body, content, text)
+    return content && atEndOf(body, content, text)
   }
   if (empty) return undefined
-  return insert(body, messages.start + 1, `${JSON.stringify({ role: 'system', content: text })},`)
+  return insertion(messages.start + 1, `${JSON.stringify({ role: 'system', content: text })},`)
 }
 
-function addToSystem(body: Buffer, text: string): Buffer | undefined {
+function inSystem(body: Buffer, text: string): Insertion | undefined {
   if (!findMember(body, 'messages')) return undefined
   const system = findMember(body, 'system')
-  if (system) return append(body, system, text)
-  return insert(body, body.indexOf('{') + 1, `"system":${JSON.stringify(text)},`)
+  if (system) return atEndOf(body, system, text)
+  return insertion(body.indexOf('{') + 1, `"system":${JSON.stringify(text)},`)
 }
 
-/** To a text, as a new paragraph, or to a list of parts, as another one. */
-function append(body: Buffer, value: Span, text: string): Buffer | undefined {
-  if (isString(body, value)) return insert(body, value.end - 1, JSON.stringify(`\n\n${text}`).slice(1, -1))
+/** Of a text, as a new paragraph, or of a list of parts, as another one. */
+function atEndOf(body: Buffer, value: Span, text: string): Insertion | undefined {
+  if (isString(body, value)) return insertion(value.end - 1, JSON.stringify(`\n\n${text}`).slice(1, -1))
   const scan = new JsonScan(body, value.start)
   if (!scan.enter('[')) return undefined
   const comma = scan.nextElement() ? ',' : ''
-  return insert(body, value.end - 1, comma + JSON.stringify({ type: 'text', text }))
+  return insertion(value.end - 1, comma + JSON.stringify({ type: 'text', text }))
 }
 
-function insert(body: Buffer, at: number, text: string): Buffer {
-  return Buffer.concat([body.subarray(0, at), Buffer.from(text), body.subarray(at)])
+function insertion(at: number, text: string): Insertion {
+  return { at, bytes: Buffer.from(text) }
 }
 
 function findMember(body: Buffer, name: string): Span | undefined {

@@ -3,7 +3,7 @@ import type { Router } from '../../router/router.ts'
 import { correctionShares } from '../../router/synthesis/corrections.ts'
 import { weighNearby } from '../../router/synthesis/nearby.ts'
 import { operationOf } from '../observe/operation.ts'
-import { addInstruction } from '../query/instruction.ts'
+import { placeInstruction } from '../query/instruction.ts'
 import type { Templates } from './templates.ts'
 import type { TrialMark, Trials } from './trials.ts'
 
@@ -49,7 +49,7 @@ export function createRefining(
         if (share === 0 || share < threshold) return undefined
         if (trials.of(type, domain)?.state !== 'running') continue
         const instruction = templates[type]
-        if (!addInstruction(operationOf(url), body, instruction)) return undefined
+        if (!placeInstruction(operationOf(url), body, instruction)) return undefined
         const refinement = { type, treated: random() >= holdout, instruction }
         onConsidered?.(refinement)
         return refinement

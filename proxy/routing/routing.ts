@@ -45,7 +45,7 @@ export interface RouteQuestion {
   domain: string
   body: Buffer
   /** The client, as `callers.ts` spells it. */
-  caller: string | undefined
+  caller(): string | undefined
   /** Whether a header says so. */
   only: boolean
   lookup(variant: string): Insight
@@ -58,8 +58,12 @@ export interface Routing {
    * @throws {HttpError} invalid_field for a policy that is unknown, or a dry run that has nothing to choose
    */
   choose(question: RouteQuestion): Route | undefined
-  /** The default, where nothing can be known. @throws {HttpError} as `choose` */
-  fallback(body: Buffer, only: boolean): Route | undefined
+  /**
+   * The default, where nothing can be known.
+   * @param domain as the client says
+   * @throws {HttpError} as `choose`
+   */
+  fallback(body: Buffer, domain: string | undefined, only: boolean): Route | undefined
 }
 
 /** Conversations whose model is remembered, by a digest. */
@@ -116,7 +120,7 @@ export function createRouting(
   return {
     models: [AUTO, ...policies.names.filter(name => name !== DEFAULT_POLICY).map(name => `${AUTO}:${name}`)],
 
-    choose({ asked, domain, body, caller, only: dry, lookup }) {
+    choose({ asked, domain, body, caller: callerOf, only: dry, lookup }) {
       if (!asked.startsWith(AUTO) && !dry) return undefined
       const { opening, continued, routeOnly } = readConversation(body)
       const only = dry || routeOnly
@@ -135,6 +139,7 @@ export function createRouting(
       considered.forEach((one, at) => {
         one.score = scores[at]
       })
+      const caller = callerOf()
       const ordered = order.map(at => considered[at] as Considered)
       const key =
         opening && caller !== undefined
@@ -149,10 +154,10 @@ export function createRouting(
       return route
     },
 
-    fallback(body, only) {
+    fallback(body, domain, only) {
       const asked = readModel(body) ?? ''
       const dry = asked.startsWith(AUTO) ? only || readConversation(body).routeOnly : only
-      const policy = policyOf(asked, undefined, dry)
+      const policy = policyOf(asked, domain, dry)
       if (!policy) return undefined
       const considered = policy.candidates.map(one => consider(one))
       return routeOf(policy, considered, considered, 'fallback', dry)

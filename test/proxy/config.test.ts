@@ -63,6 +63,20 @@ suite('the configuration', () => {
     ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],
     ['QIS_RECEIPT_LIFETIME_S', '3600', 'receiptLifetimeS', 3600],
     ['QIS_EVALUATOR_TOKEN', 'x', 'evaluatorToken', 'x'],
+    [
+      'QIS_ROUTE',
+      'meta/llama3:8b = 0.2, gpt-4o=5,qwen2',
+      'route',
+      [
+        { name: 'meta/llama3:8b', price: 0.2 },
+        { name: 'gpt-4o', price: 5 },
+        { name: 'qwen2', price: 0 },
+      ],
+    ],
+    ['QIS_ROUTE', '', 'route', []],
+    ['QIS_ROUTE_EXPLORE', 'off', 'routeExplore', 'off'],
+    ['QIS_ROUTE_EXPLORE', '.05', 'routeExplore', 0.05],
+    ['QIS_REFINE_DOMAINS', 'clinical, *', 'refineDomains', ['clinical', '*']],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
@@ -91,6 +105,16 @@ suite('the configuration', () => {
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
     ['QIS_EMBEDDER', 'word2vec', /one of static, minilm, transformers/],
     ['QIS_EMBEDDER_FALLBACK', 'potion', /one of none, static/],
+    ['QIS_ROUTE', 'a=1, a=2', /all different/],
+    ['QIS_ROUTE', 'a=cheap', /models with their prices/],
+    ['QIS_ROUTE', 'a b=1', /models with their prices/],
+    ['QIS_ROUTE', Array.from({ length: 17 }, (_, at) => `m${at}`).join(), /at most 16/],
+    ['QIS_ROUTE_PRICE_WEIGHT', '-1', /a number from 0 to 10/],
+    ['QIS_ROUTE_EXPLORE', '2', /a number from 0 to 1/],
+    ['QIS_ROUTE_LIST', 'yes', /one of on, off/],
+    ['QIS_REFINE', 'on', /QIS_REFINE_DOMAINS must name/],
+    ['QIS_REFINE_DOMAINS', 'Law!', /domains by comma/],
+    ['QIS_REFINE_HOLDOUT', '0', /a number from 0.01 to 0.9/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]

@@ -75,6 +75,9 @@ suite('an instruction is added', () => {
     ["to Anthropic's without messages", 'messages', '{}'],
   ]
   for (const [name, operation, body] of refused) {
-    test(`not ${name}`, () => assert.equal(addInstruction(operation, Buffer.from(body), TEXT), undefined))
+    test(`not ${name}`, () => {
+      const bytes = Buffer.from(body)
+      assert.equal(addInstruction(operation, bytes, TEXT), bytes)
+    })
   }
 })

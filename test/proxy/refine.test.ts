@@ -69,6 +69,30 @@ suite('prompt refinement', () => {
     assert.ok(kept.includes('2 1') && kept.includes('0 0') && !kept.includes('0 1'), 'its packet says so')
   })
 
+  test('goes with qis/auto, into streams, and into Anthropic\u2019s messages; not where advice is not wanted', async () => {
+    await using upstream = await modelServer([])
+    await using sidecar = await startTestSidecar(upstream.url, { ...ON, QIS_ROUTE: 'm' })
+    await correct(sidecar, DOSE, 'factual')
+    const messages = [{ role: 'user', content: DOSE }]
+    const sent = async (path: string, headers = {}) => {
+      for (let time = 0; time < 3; time++) {
+        const response = await post(sidecar.data, { model: 'qis/auto', stream: true, messages }, { path, headers })
+        await response.text()
+        if (response.headers.get('x-qis-refined') !== 'factual') continue
+        assert.equal(response.headers.get('x-qis-model'), 'm')
+        return JSON.parse(String((await upstream.requests.at(-1)?.body)?.bytes)) as Record<string, unknown>
+      }
+      return undefined
+    }
+    const chat = await sent('/v1/chat/completions')
+    assert.deepEqual([chat?.model, chat?.stream, (chat?.messages as object[] | undefined)?.length], ['m', true, 2])
+    const anthropic = await sent('/v1/messages')
+    assert.deepEqual([anthropic?.model, anthropic?.messages], ['m', messages])
+    assert.match(String(anthropic?.system), FACTS)
+    assert.equal(await sent('/v1/chat/completions', { 'x-qis-opt-out': '1' }), undefined)
+    assert.equal(await sent('/v1/responses'), undefined, 'there is no place for it')
+  })
+
   test('follows the type of the corrections, by templates of our own', async () => {
     await using upstream = await modelServer([])
     await using folder = await tempFolder()
