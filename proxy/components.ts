@@ -1,6 +1,6 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
@@ -116,6 +116,7 @@ export async function createSidecar(
     sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
   )
   parts.defer(() => router.stop())
+  metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
   metrics.watchSwarm(() => {
     const { peers, keys, evidence } = router.status()
     return { peers: peers.length, cells: keys, evidence }
@@ -170,7 +171,7 @@ export async function createSidecar(
   const policies = config.route.length > 0 ? await readPolicies(config) : undefined
   const routing = policies && createRouting({ policies, available: upstreams.available, onRouted: metrics.routed })
   const adviser = createAdviser(
-    { embedder, router, domains, logger, routing, refining: refinement?.refining },
+    { embedder, router, domains, logger, routing, refining: refinement?.refining, onEmbedded: metrics.embedded },
     { deadlineMs: config.adviceDeadlineMs },
   )
   const observer = createResponseObserver({
@@ -288,4 +289,17 @@ async function startTelemetry({ otlpEndpoint }: Config, logger: FastifyBaseLogge
     )
     return undefined
   }
+}
+
+/** Of a database with its log, bytes; 0 for what is not there, as the log just after a checkpoint. */
+async function sizeOf(file: string): Promise<number> {
+  const sizes = await Promise.all(
+    [file, `${file}-wal`].map(path =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
 }

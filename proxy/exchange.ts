@@ -172,7 +172,7 @@ export class Exchange implements AnswerSink, Departure {
   async #ask(body: Buffer | undefined): Promise<void> {
     const { adviser, metrics } = this.#components
     const advice = await adviser.advise(this.#url, this.#request.headers, body, this)
-    metrics.adviceTaken(advice.result, (performance.now() - this.#startedAt) / 1000)
+    metrics.adviceTaken(advice.result, advice.insight?.grade ?? 'none', (performance.now() - this.#startedAt) / 1000)
     this.#take(advice)
     this.#question = advice.record && body
   }

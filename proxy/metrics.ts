@@ -1,6 +1,7 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { NetworkObserver } from '../router/network/events.ts'
+import type { Grade } from '../router/synthesis/estimator.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
@@ -10,8 +11,9 @@ import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
 
 export interface Metrics extends RouterObserver, NetworkObserver, ObservationMetrics, UsesMetrics {
   readonly registry: Registry
-  /** Time from the request's arrival until it was ready to be forwarded. */
-  adviceTaken(result: AdviceResult, seconds: number): void
+  /** @param seconds from the request's arrival until it was ready to be forwarded */
+  adviceTaken(result: AdviceResult, evidence: Grade, seconds: number): void
+  embedded(seconds: number): void
   /** `kind`: whether the path carries a question. */
   responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
   /** @param domain one of the configured, `general` or `other` */
@@ -22,10 +24,13 @@ export interface Metrics extends RouterObserver, NetworkObserver, ObservationMet
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
   /** Read at each scrape. */
+  watchDatabase(read: () => Promise<number>): void
+  /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
 }
 
 const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+const EMBEDDING_SECONDS = [0.00003, ...SECONDS]
 const ANSWER_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300]
 
 export function createMetrics(): Metrics {
@@ -54,10 +59,16 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   })
+  const embedding = new Histogram({
+    name: 'qis_embedding_seconds',
+    help: 'To make a vector of a question; texts seen before take no time',
+    buckets: EMBEDDING_SECONDS,
+    registers,
+  })
   const advice = new Counter({
     name: 'qis_advice_total',
-    help: 'Questions by what came of asking for advice',
-    labelNames: ['result'],
+    help: 'Questions by what came of asking for advice, and by how much is known',
+    labelNames: ['result', 'evidence'],
     registers,
   })
   const domains = new Counter({
@@ -121,10 +132,11 @@ export function createMetrics(): Metrics {
     registry,
     ...createObservationMetrics(registry),
     ...createUsesMetrics(registry),
-    adviceTaken(result, seconds) {
-      advice.inc({ result })
+    adviceTaken(result, evidence, seconds) {
+      advice.inc({ result, evidence })
       overhead.observe(seconds)
     },
+    embedded: seconds => embedding.observe(seconds),
     responded(kind, status, seconds) {
       requests.inc({ kind, status: status === 'left' ? status : `${Math.floor(status / 100)}xx` })
       duration.observe({ kind }, seconds)
@@ -152,6 +164,16 @@ export function createMetrics(): Metrics {
         registers,
         collect() {
           for (const { origin, up } of read()) this.set({ upstream: origin }, up ? 1 : 0)
+        },
+      })
+    },
+    watchDatabase(read) {
+      new Gauge({
+        name: 'qis_database_bytes',
+        help: 'Size of the database and of its log on the disk',
+        registers,
+        async collect() {
+          this.set(await read())
         },
       })
     },

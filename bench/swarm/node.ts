@@ -114,7 +114,7 @@ export async function startNode(
       network,
       identity,
       logger,
-      observer: { packetReceived() {}, packetSent() {}, outcomeWithheld() {} },
+      observer: { packetReceived() {}, packetSent() {}, outcomeWithheld() {}, departureDeferred() {} },
     },
     { mode: 'share', profile: profiles.open },
   )
