@@ -11,13 +11,14 @@ import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
+import { createAccess } from './access/access.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
-import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { type Config, ConfigInvalidError } from './config.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -151,19 +152,31 @@ export async function createSidecar(
     isOurs: isInsight,
   })
 
+  const access = createAccess(config, { logger })
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, afterwards, receipts, callers, feedback, metrics, observer, logger },
-    { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
+    {
+      client,
+      upstreams,
+      tunnel,
+      adviser,
+      answers,
+      afterwards,
+      receipts,
+      callers,
+      feedback,
+      metrics,
+      observer,
+      access,
+      logger,
+    },
+    config,
   )
   parts.defer(() => {
     tunnel.cut()
     return data.close()
   })
-  const admin = createOperations(
-    { router, metrics, feedback, logger, ready: () => ready },
-    { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
-  )
+  const admin = createOperations({ router, metrics, feedback, access, logger, ready: () => ready }, config)
   parts.defer(() => admin.close())
 
   await router.start()

@@ -56,7 +56,9 @@ suite('the configuration', () => {
     ['QIS_FEEDBACK_ORIGINS', 'https://a.example, http://b:81', 'feedbackOrigins', ['https://a.example', 'http://b:81']],
     ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],
     ['QIS_RECEIPT_LIFETIME_S', '3600', 'receiptLifetimeS', 3600],
-    ['QIS_EVALUATOR_TOKEN', 'x', 'evaluatorToken', 'x'],
+    ['QIS_HOSTS', 'qis.example, a', 'hosts', ['qis.example', 'a']],
+    ['QIS_RATE_LIMIT', '0', 'rateLimit', 0],
+    ['QIS_STALL_MS', '5000', 'stallMs', 5000],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
@@ -82,6 +84,14 @@ suite('the configuration', () => {
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
     ['QIS_EMBEDDER', 'word2vec', /one of static, minilm, transformers/],
     ['QIS_EMBEDDER_FALLBACK', 'potion', /one of none, static/],
+    ['QIS_HOSTS', 'qis.example:80', /without a port/],
+    ['QIS_RATE_LIMIT', '-1', /whole number from 0/],
+    ['QIS_STALL_MS', 'never', /whole number from 0/],
+    ['QIS_ADMIN_TOKEN', 'sha256:abc', /sha256:<64 hex digits>/],
+    ['QIS_ADMIN_TOKEN', 'x user', /a token of visible characters/],
+    ['QIS_FEEDBACK_TOKEN', 'x evaluator', /any of user, app behind it/],
+    ['QIS_METRICS_TOKEN', 'caf\u00e9', /visible characters/],
+    ['QIS_EVALUATOR_TOKEN', 'a b', /visible characters/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]
@@ -92,6 +102,28 @@ suite('the configuration', () => {
         error => error instanceof ConfigInvalidError && error.message.includes('QIS_') && reason.test(error.message),
       ))
   }
+
+  test('repeats no secret in its complaints', () => {
+    for (const [name, value] of [
+      ['QIS_ADMIN_TOKEN', 'hunter2 hunter2'],
+      ['QIS_UPSTREAM', 'http://me:hunter2@llm.example/v2'],
+    ] as const) {
+      assert.throws(
+        () => readConfig({ [name]: value }),
+        ({ message }: Error) => message.startsWith(name) && !message.includes('hunter2'),
+      )
+    }
+  })
+
+  test('a listener beyond loopback needs a token that will do for it', () => {
+    const exposed = { QIS_DATA_LISTEN: '0.0.0.0:8787' }
+    assert.ok(readConfig({ ...exposed, QIS_FEEDBACK_TOKEN: 'x' }).feedbackToken)
+    assert.throws(() => readConfig({ ...exposed, QIS_EVALUATOR_TOKEN: 'x' }), /QIS_ADMIN_TOKEN must be set/)
+    assert.throws(
+      () => readConfig({ QIS_ADMIN_LISTEN: '0.0.0.0:8788', QIS_FEEDBACK_TOKEN: 'x' }),
+      /QIS_ADMIN_TOKEN must be set/,
+    )
+  })
 
   test('tells typing errors from settings', () => {
     assert.deepEqual(unknownVariables({ QIS_MODE: 'off', QIS_MOED: 'off', PATH: '/bin' }), ['QIS_MOED'])
