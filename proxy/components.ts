@@ -8,13 +8,14 @@ import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
+import { createAccess } from './access/access.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
-import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { type Config, ConfigInvalidError } from './config.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -80,7 +81,7 @@ export async function createSidecar(
   const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
-  const access = parts.use(
+  const membership = parts.use(
     await openSwarmAccess(
       { logger: logger.child({ part: 'network' }) },
       {
@@ -93,7 +94,7 @@ export async function createSidecar(
   const network = createLibp2pNetwork(
     { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
-      ...access.current(),
+      ...membership.current(),
       listen: config.p2pListen,
       announce: config.p2pAnnounce,
       relays: config.relays,
@@ -110,7 +111,7 @@ export async function createSidecar(
       network,
       identity,
       observer: metrics,
-      admits: access.admits,
+      admits: membership.admits,
       logger: logger.child({ part: 'router' }),
     },
     sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
@@ -184,6 +185,7 @@ export async function createSidecar(
     isOurs: isInsight,
   })
 
+  const access = createAccess(config, { logger })
   let ready = true
   const data = createApp(
     {
@@ -204,26 +206,20 @@ export async function createSidecar(
       ),
       metrics,
       observer,
+      access,
       logger,
     },
-    {
-      ...config,
-      token: isLoopback(config.dataListen) ? undefined : config.adminToken,
-      listed: config.routeList && routing ? routing.models : [],
-    },
+    { ...config, listed: config.routeList && routing ? routing.models : [] },
   )
   parts.defer(() => {
     tunnel.cut()
     return data.close()
   })
-  const admin = createOperations(
-    { router, metrics, feedback, logger, ready: () => ready },
-    { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
-  )
+  const admin = createOperations({ router, metrics, feedback, access, logger, ready: () => ready }, config)
   parts.defer(() => admin.close())
 
   await router.start()
-  access.watch(async changed => {
+  membership.watch(async changed => {
     await router.forgetStrangers()
     await network.reconfigure(changed)
   })

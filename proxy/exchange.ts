@@ -239,6 +239,8 @@ export class Exchange implements AnswerSink, Departure {
       this.#response.destroy()
       return
     }
+    // Where the server's reason phrase was what failed, it must not stay behind.
+    this.#response.statusMessage = ''
     const failure = upstreamFailure(error)
     logger.warn({ code: failure.code }, failure.message)
     sendError(this.#reply, failure)

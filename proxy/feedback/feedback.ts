@@ -6,7 +6,7 @@ import { HttpError } from '../errors.ts'
 import type { Receipts } from '../receipts.ts'
 import type { Evaluation, Telemetry } from '../telemetry.ts'
 import { type FoundAnswer, findAnswers } from './find-answer.ts'
-import { type FeedbackResult, type Job, openGroup, type Place, type SayJob, type Turn } from './group.ts'
+import { type FeedbackResult, type Job, openGroup, type Place, type Reach, type SayJob, type Turn } from './group.ts'
 import { createGroups } from './in-groups.ts'
 import { teach } from './learning.ts'
 import { ratingOf, signalOf } from './opinion.ts'
@@ -104,7 +104,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       if (job.kind === 'say') return placeOf(job, answerOf.get(job) as FoundAnswer)
       if (job.kind === 'guess') return { requestId: job.record.requestId, source: 'implicit', record: job.record }
       const feedback = feedbackOf.get(job.id)
-      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.onlyOf)
+      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.reach)
       if (!feedback || hidden) return new HttpError('unknown_id', `there is no feedback ${job.id}`, { field: 'id' })
       const record = job.kind === 'join' ? job.record : feedback.answer
       return { requestId: record?.requestId ?? feedback.requestId, source: feedback.source, record, held: feedback }
@@ -152,9 +152,11 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
   }
 }
 
-/** With a receipt, a person's own word on its answer alone. */
-export function mayTouch({ requestId, source }: StoredFeedback, onlyOf: string | undefined): boolean {
-  return onlyOf === undefined || (requestId === onlyOf && source === 'user')
+/** @param reach undefined for everything */
+export function mayTouch({ requestId, source }: StoredFeedback, reach: Reach | undefined): boolean {
+  if (reach === undefined) return true
+  const { requestId: only = requestId, sources } = reach
+  return only === requestId && (sources === undefined || sources.includes(source))
 }
 
 function placeOf({ source }: SayJob, answer: FoundAnswer): Place | HttpError {
