@@ -74,7 +74,8 @@ export function createAdviser(
         const prior = hints.selfConfidence
         const found = domains.of({ said: hints.domain, url, headers }, vector)
         const domain = found.name
-        const insight = router.lookup({ vector, domain, model, ...(prior !== undefined && { prior }) })
+        const { strategy } = hints
+        const insight = router.lookup({ vector, domain, model, strategy, ...(prior !== undefined && { prior }) })
         return {
           ...advice,
           result: insight.grade === 'none' ? 'no_evidence' : 'advised',
@@ -87,7 +88,7 @@ export function createAdviser(
             model,
             intervention: 0,
             time: Math.floor(clock() / 1000),
-            ...(hints.strategy !== undefined && { strategy: hints.strategy }),
+            ...(strategy !== undefined && { strategy }),
             ...(prior !== undefined && { confidence: prior }),
           },
         }

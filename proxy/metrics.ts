@@ -103,6 +103,12 @@ export function createMetrics(): Metrics {
     help: 'Times that a packet had to wait because its kind of question had its packets of the day',
     registers,
   })
+  const benefit = new Gauge({
+    name: 'qis_swarm_benefit',
+    help: 'What listening to peers has brought of late: mean log score of advice with them minus without, nats an outcome; 0 is nothing',
+    labelNames: ['domain'],
+    registers,
+  })
   const indexFailures = new Counter({
     name: 'qis_answer_index_failures_total',
     help: 'Failed writes of the answer index; receipts still work',
@@ -134,6 +140,7 @@ export function createMetrics(): Metrics {
     },
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
+    benefitMeasured: ({ domain, nats }) => benefit.set({ domain }, nats),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',

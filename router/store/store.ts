@@ -63,6 +63,10 @@ export interface Store {
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerEntry[]>
 
+  /** What was learnt over time and cannot be told from what is live; a few kilobytes at most. */
+  state(name: string): Promise<string | undefined>
+  putState(name: string, value: string): Promise<void>
+
   /** Deletes what has expired. */
   sweep(now: number): Promise<void>
 }

@@ -10,6 +10,7 @@ const insight: Insight = {
   confidence: 0.734,
   adjustment: -0.118,
   grade: 'moderate',
+  deviation: 0.2,
   weight: 2.5,
   packets: 7,
   peers: 3,
