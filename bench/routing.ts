@@ -16,6 +16,7 @@ import { createRouter } from '../router/router.ts'
 import { loadSpace } from '../router/space.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
+import { unobserved } from '../router/telemetry.ts'
 import { readTable, type TableRow } from './routing/table.ts'
 
 const { values } = parseArgs({
@@ -36,7 +37,6 @@ const PRICE_WEIGHTS = [0, 0.1, 0.3]
 const { models, rows } = readTable(values.table)
 const space = await loadSpace(join(import.meta.dirname, '../embeddings/spaces', BUILT_IN_SPACE))
 const silent = { debug() {}, info() {}, warn() {} }
-const nobody = { packetReceived() {}, packetSent() {}, outcomeWithheld() {}, departureDeferred() {} }
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length
 
 /** Share of right answers among those counted, and the mean price of a question. */
@@ -48,7 +48,7 @@ async function replay(order: readonly TableRow[], priceWeight: number, random: (
   const database = parts.use(await openDatabase({ file: ':memory:', schemas: [routerSchema] }))
   const network = createMemorySwarm().createNetwork({ id: identity.id })
   const router = createRouter(
-    { space, store: createSqliteStore(database), network, identity, logger: silent, observer: nobody, random },
+    { space, store: createSqliteStore(database), network, identity, logger: silent, observer: unobserved, random },
     { mode: 'off', profile: profiles.open },
   )
   parts.defer(() => router.stop())

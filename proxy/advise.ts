@@ -96,7 +96,7 @@ export function createAdviser(
       if (!vector?.some(component => component !== 0)) return advice
       const found = domains.of({ said: hints.domain, url, headers }, vector)
       const domain = found.name
-      const known = hints.selfConfidence
+      const { selfConfidence: known, strategy } = hints
       const prior = known === undefined ? {} : { prior: known }
       const route = routing?.choose({
         asked: query.model,
@@ -104,10 +104,10 @@ export function createAdviser(
         body,
         caller: () => client.caller,
         only: hints.routeOnly,
-        lookup: variant => router.lookup({ vector, domain, model: variant, ...prior, asked: false }),
+        lookup: variant => router.lookup({ vector, domain, model: variant, strategy, ...prior, asked: false }),
       })
       const model = route?.chosen.variant ?? modelVariant(query.model)
-      const insight = router.lookup({ vector, domain, model, ...prior })
+      const insight = router.lookup({ vector, domain, model, strategy, ...prior })
       const refinement = route?.only ? undefined : refining?.consider({ url, body, domain, vector })
       return {
         ...advice,
@@ -122,7 +122,7 @@ export function createAdviser(
           model,
           intervention: refinement?.treated ? 2 : route ? 1 : 0,
           time: Math.floor(clock() / 1000),
-          ...(hints.strategy !== undefined && { strategy: hints.strategy }),
+          ...(strategy !== undefined && { strategy }),
           ...(known !== undefined && { confidence: known }),
           ...(refinement && { trial: { type: refinement.type, treated: refinement.treated } }),
         },

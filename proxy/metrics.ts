@@ -122,6 +122,12 @@ export function createMetrics(): Metrics {
     labelNames: ['reason'],
     registers,
   })
+  const benefit = new Gauge({
+    name: 'qis_swarm_benefit',
+    help: 'What listening to peers has brought of late: mean log score of advice with them minus without, nats an outcome; 0 is nothing',
+    labelNames: ['domain'],
+    registers,
+  })
   const indexFailures = new Counter({
     name: 'qis_answer_index_failures_total',
     help: 'Failed writes of the answer index; receipts still work',
@@ -156,6 +162,7 @@ export function createMetrics(): Metrics {
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
     networkEvent: reason => networkEvents.inc({ reason }),
+    benefitMeasured: ({ domain, nats }) => benefit.set({ domain }, nats),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',

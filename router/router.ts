@@ -3,10 +3,20 @@ import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
 import type { Near } from './code-index.ts'
+import { comparedBy } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
 import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
-import { decode, dotTable, encode, nearestCells, project, referenceTexts, similarity } from './fingerprint.ts'
+import {
+  type DecodedCode,
+  decode,
+  dotTable,
+  encode,
+  nearestCells,
+  project,
+  referenceTexts,
+  similarity,
+} from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
@@ -14,11 +24,12 @@ import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from '.
 import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
-import { mayReplace, type Outcome } from './outcome.ts'
+import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
-import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
+import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
+import { createMixing } from './synthesis/mixing.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
 
@@ -47,7 +58,7 @@ export interface RouterOptions {
   interest?: Interest | undefined
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
-  /** Nearest cells whose evidence is read. @default 8 */
+  /** Nearest cells whose evidence is read. @default 11 */
   probes?: number
   /** Cells joined at most. @default 24 */
   maxInterest?: number
@@ -64,6 +75,8 @@ export interface Question {
   prior?: number
   /** False when it is only asked about, so that the network is not asked for such questions. @default true */
   asked?: boolean
+  /** What the client does beside asking, as outcomes tell it. */
+  strategy?: string | undefined
 }
 
 /** What lies around a question. */
@@ -119,18 +132,23 @@ const SWEEP_INTERVAL_MS = 10 * 60_000
 const MAX_REVISION = 255
 /** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
 const INSIGHT_LIFETIME_S = 60
+const PRIOR = 0.5
+const MIXING_STATE = 'mixing'
+const SAVE_INTERVAL_MS = 60_000
 
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
   const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
-  const { ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { ttlHours = 168, probes = 11, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
   const domains: SharedDomains = { only, never }
-  const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
+  const compared = comparedBy(space, probes)
+  const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, compared)
+  const mixing = createMixing()
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
   const answerSecret = identity.secret('answer')
@@ -188,6 +206,23 @@ export function createRouter(components: RouterComponents, options: RouterOption
     for (const author of forgotten) evidence.forget(author)
   }
 
+  /** Holds what would have been advised against what came of it, before that is known to the index. */
+  function score({ code, model, domain, strategy, signal, observer: seenBy, intervention }: Outcome): void {
+    if (intervention === 2) return
+    const { table, cells } = compared(code)
+    const query = { model, domain, strategy, prior: PRIOR, now: now(), shares: mixing.shares(domain) }
+    const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+    const { estimate: advice, opinions } = assess(neighbours, query, evidence)
+    if (advice.packets === 0) return
+    const expected = { ...opinions, advised: advice.confidence }
+    observer.benefitMeasured(mixing.score(domain, expected, signal, OBSERVER_WEIGHT[seenBy]))
+  }
+
+  const saveMixing = () =>
+    store
+      .putState(MIXING_STATE, mixing.save())
+      .catch(error => logger.warn({ err: error }, 'what peers have earned could not be kept'))
+
   function every(intervalMs: number, work: () => void): void {
     timers.add(setInterval(work, intervalMs).unref())
   }
@@ -196,6 +231,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async start() {
       await store.sweep(now())
       await forgetStrangers()
+      mixing.restore((await store.state(MIXING_STATE)) ?? '')
+      for (const benefit of mixing.benefits()) observer.benefitMeasured(benefit)
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for await (const stored of store.packets(now(), maxEvidence)) {
         if (stored.author !== identity.id) indexForeign(stored)
@@ -208,6 +245,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         store.sweep(now()).catch(error => logger.warn({ err: error }, 'expired entries could not be deleted'))
       })
       if (mode === 'off') return
+      every(SAVE_INTERVAL_MS, saveMixing)
       try {
         await network.start(handlers)
         networkUp = true
@@ -222,34 +260,43 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const { vector, model, domain, prior = 0.5, asked = true } = question
+      const { vector, model, domain, strategy, prior = PRIOR, asked = true } = question
       const { query, table } = queries.of(vector)
       if (networkUp && asked && isShared(domain, domains))
         attention.notice(query.cells.map(cell => keys.of(domain, cell)))
-      const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
+      const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
       const insight: Insight = {
         code: query.code,
-        ...estimate(neighbours, { model, domain, prior, now: now() }, evidence),
+        ...estimate(
+          neighbours,
+          { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) },
+          evidence,
+        ),
       }
       query.known = { subject, insight }
       return insight
     },
 
-    suppose({ vector, model, domain, prior = 0.5 }, signals) {
+    suppose({ vector, model, domain, strategy, prior = PRIOR }, signals) {
       const { query, table } = queries.of(vector)
       const dots = table()
       const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
       // Even an outcome of the very same question is only known by its code.
-      const likeness = similarity(dots, decode(space, query.code))
+      const decoded = decode(space, query.code)
+      const likeness = similarity(dots, decoded)
       const supposed = signals.map(signal => ({
-        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }),
+        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }, decoded),
         similarity: likeness,
       }))
       return {
         code: query.code,
-        ...estimate([...supposed, ...neighbours], { model, domain, prior, now: now() }, evidence),
+        ...estimate(
+          [...supposed, ...neighbours],
+          { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) },
+          evidence,
+        ),
       }
     },
 
@@ -272,6 +319,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // The last revision is kept for a withdrawal.
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
+        // A second word on an answer tells nothing of what was advised before the first.
+        if (!held) score(outcome)
         await remember(outcome, requestId)
         return held ? 'updated' : 'recorded'
       })
@@ -315,6 +364,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
+      await saveMixing()
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
@@ -322,7 +372,10 @@ export function createRouter(components: RouterComponents, options: RouterOption
 }
 
 /** A person's word on an answer to the question itself, just now. */
-function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>): Evidence {
+function supposedOutcome(
+  said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>,
+  { cell, norm }: DecodedCode,
+): Evidence {
   return {
     ...said,
     answer: '',
@@ -333,7 +386,9 @@ function supposedOutcome(said: Pick<Outcome, 'code' | 'model' | 'domain' | 'sign
     withdrawn: false,
     author: SELF,
     expires: Number.POSITIVE_INFINITY,
-    cell: Number.parseInt(said.code.slice(0, 2), 16),
+    cell,
+    norm: Math.min(1, norm),
+    trace: { lean: 0, told: 0 },
     family: modelFamily(said.model),
     place: 0,
   }

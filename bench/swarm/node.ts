@@ -11,6 +11,7 @@ import { createRouter } from '../../router/router.ts'
 import type { Space } from '../../router/space.ts'
 import { openDatabase } from '../../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../../router/store/sqlite.ts'
+import { unobserved } from '../../router/telemetry.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { answersIn, createWire, type Wire } from './wire.ts'
 
@@ -114,7 +115,7 @@ export async function startNode(
       network,
       identity,
       logger,
-      observer: { packetReceived() {}, packetSent() {}, outcomeWithheld() {}, departureDeferred() {} },
+      observer: unobserved,
     },
     { mode: 'share', profile: profiles.open },
   )

@@ -34,6 +34,7 @@ export const routerSchema: Schema = {
      UPDATE outbox SET expires = json_extract(payload, '$.ts') + 3600 * json_extract(payload, '$.ttl');
      CREATE INDEX outbox_by_expiry ON outbox (expires);
      CREATE INDEX ledger_by_time ON ledger (left_at);`,
+    'CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;',
     // A cap on what leaves a day looks at the last of one key.
     'CREATE INDEX ledger_by_key ON ledger (key, left_at)',
     ledgerMigration,
@@ -183,6 +184,13 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
     ledger: ledger.page,
     wholeLedger: ledger.all,
     ledgerChain: ledger.chain,
+    async state(name) {
+      const [row] = await database.all('SELECT value FROM state WHERE name = ?', [name])
+      return row && String(row.value)
+    },
+    async putState(name, value) {
+      await database.write([{ sql: 'INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)', params: [name, value] }])
+    },
     async sweep(now) {
       await deleteExpired('outcomes', 'expires', now)
       await deleteExpired('packets', 'expires', now)

@@ -18,7 +18,7 @@ const insight: Insight = {
   confidence: 0.4,
   adjustment: -0.1,
   grade: 'low',
-  deviation: 0.4,
+  deviation: 0.2,
   weight: 0.5,
   packets: 1,
   peers: 1,
@@ -62,6 +62,7 @@ suite('advice', () => {
       domain: 'clinical',
       model: 'llama-3.1-8b-instruct',
       prior: 0.7,
+      strategy: undefined,
     })
     assert.deepEqual(advice.record, {
       requestId: advice.requestId,

@@ -30,7 +30,7 @@ describe('a noisy rating', () => {
     assert.ok(first?.os === 0 || first?.os === 1)
     assert.deepEqual([first.ep, first.rv, first.ci, first.st, first.ca], [2, 0, undefined, undefined, undefined])
     assert.notEqual(second?.n, first.n)
-    assert.ok((await a.ask(TRAIN)).confidence < 0.3, 'here the last word counts, in clear')
+    assert.ok((await a.ask(TRAIN)).confidence < 0.5, 'here the last word counts, in clear')
     assert.equal(a.withheld, 0, 'what has been said already is not withheld')
   })
 
@@ -89,7 +89,7 @@ describe('a domain that stays here', () => {
       await a.ask(TRAIN, { domain: 'clinical.oncology' })
       assert.equal(a.router.status().keys, 0)
       await a.ask(TRAIN, { domain: 'legal' })
-      assert.equal(a.router.status().keys, 8)
+      assert.equal(a.router.status().keys, 11)
       await a.learn(TRAIN, { domain: 'clinical.oncology' })
       assert.deepEqual(a.withheldFor, ['domain'])
       assert.notEqual((await a.ask(TRAIN, { domain: 'clinical.oncology' })).grade, 'none', 'but it counts here')

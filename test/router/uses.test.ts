@@ -21,7 +21,8 @@ function near(changes: Parameters<typeof someEvidence>[0] & { similarity?: numbe
   const { similarity = 1, ...said } = changes
   const item = someEvidence(said)
   const observerWeight = OBSERVER_WEIGHT[item.observer]
-  return { item: { ...item, observerWeight, cell: 0xa9, family: 'llama', place: 0 }, similarity }
+  const trace = { lean: 0, told: 0 }
+  return { item: { ...item, observerWeight, trace, cell: 0xa9, norm: 1, family: 'llama', place: 0 }, similarity }
 }
 const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
 const total = (weighed: readonly { weight: number }[]) => weighed.reduce((sum, { weight }) => sum + weight, 0)

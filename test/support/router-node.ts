@@ -18,6 +18,7 @@ import {
 import { openDatabase } from '../../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../../router/store/sqlite.ts'
 import type { Store } from '../../router/store/store.ts'
+import type { Benefit } from '../../router/synthesis/mixing.ts'
 import { NOW, shippedSpace, temporaryFolder } from './router-support.ts'
 
 /** Two questions alike, and one about something else, whose nearest cells in the shipped space are others. */
@@ -57,6 +58,7 @@ export interface RouterNode extends AsyncDisposable {
   /** Key and exact bytes of each packet that arrived and was accepted, in order. */
   accepted: { key: RoutingKey; bytes: Uint8Array }[]
   sent: { recipients: number; bytes: number }[]
+  benefits: Benefit[]
   withheld: number
   withheldFor: string[]
   deferred: number
@@ -80,11 +82,12 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
 
   const seen: Pick<
     RouterNode,
-    'received' | 'accepted' | 'sent' | 'withheld' | 'withheldFor' | 'deferred' | 'warnings'
+    'received' | 'accepted' | 'benefits' | 'sent' | 'withheld' | 'withheldFor' | 'deferred' | 'warnings'
   > = {
     received: [],
     accepted: [],
     sent: [],
+    benefits: [],
     withheld: 0,
     withheldFor: [],
     deferred: 0,
@@ -118,6 +121,7 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
       observer: {
         packetReceived: result => void seen.received.push(result),
         packetSent: (recipients, bytes) => void seen.sent.push({ recipients, bytes }),
+        benefitMeasured: benefit => void seen.benefits.push(benefit),
         outcomeWithheld(reason) {
           seen.withheld++
           seen.withheldFor.push(reason)
