@@ -36,7 +36,7 @@ const PRICE_WEIGHTS = [0, 0.1, 0.3]
 const { models, rows } = readTable(values.table)
 const space = await loadSpace(join(import.meta.dirname, '../embeddings/spaces', BUILT_IN_SPACE))
 const silent = { debug() {}, info() {}, warn() {} }
-const nobody = { packetReceived() {}, packetSent() {}, outcomeWithheld() {} }
+const nobody = { packetReceived() {}, packetSent() {}, outcomeWithheld() {}, departureDeferred() {} }
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length
 
 /** Share of right answers among those counted, and the mean price of a question. */

@@ -1,7 +1,6 @@
 /** What outcomes near a question weigh where they are not evidence of a model's skill but of sources or corrections. Pure. */
 import type { Near } from '../code-index.ts'
 import { type Evidence, SELF } from '../evidence.ts'
-import { OBSERVER_WEIGHT } from '../outcome.ts'
 
 export interface Weighed {
   evidence: Evidence
@@ -31,7 +30,7 @@ export function weighNearby(neighbours: Iterable<Near<Evidence>>, { domain, now 
     if (evidence.withdrawn || evidence.expires <= now) continue
     const recency = 2 ** (-Math.max(0, now - evidence.time) / HALF_LIFE_S)
     const place = evidence.domain === domain ? 1 : OTHER_DOMAIN
-    const weight = Math.exp((similarity - 1) / TAU) * recency * place * OBSERVER_WEIGHT[evidence.observer]
+    const weight = Math.exp((similarity - 1) / TAU) * recency * place * evidence.observerWeight
     weighed.push({ evidence, weight })
     if (evidence.author !== SELF) byPeer.set(evidence.author, (byPeer.get(evidence.author) ?? 0) + weight)
   }

@@ -6,6 +6,7 @@ import type { Near } from '../../router/code-index.ts'
 import { type Evidence, SELF } from '../../router/evidence.ts'
 import { createMemorySwarm } from '../../router/network/memory.ts'
 import type { Network } from '../../router/network/network.ts'
+import { OBSERVER_WEIGHT } from '../../router/outcome.ts'
 import { chooseAmong } from '../../router/synthesis/choice.ts'
 import { correctionShares } from '../../router/synthesis/corrections.ts'
 import { weighNearby } from '../../router/synthesis/nearby.ts'
@@ -18,7 +19,8 @@ const here = { domain: 'general', now: NOW }
 
 function near(changes: Parameters<typeof someEvidence>[0] & { similarity?: number } = {}): Near<Evidence> {
   const { similarity = 1, ...said } = changes
-  return { item: { ...someEvidence(said), cell: 0xa9, family: 'llama', place: 0 }, similarity }
+  const evidence = { observerWeight: OBSERVER_WEIGHT[said.observer ?? 'h'], cell: 0xa9, family: 'llama', place: 0 }
+  return { item: { ...someEvidence(said), ...evidence }, similarity }
 }
 const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
 const total = (weighed: readonly { weight: number }[]) => weighed.reduce((sum, { weight }) => sum + weight, 0)
