@@ -15,6 +15,10 @@ export interface Insight {
   adjustment?: number
   /** Of the headers themselves. */
   version: string
+  /** Which model was chosen, for requests that left the choice to the sidecar. */
+  model?: string
+  /** For which kind of correction the prompt was refined. */
+  refined?: string
   /** Only of requests with `x-qis-debug: 1`. */
   debug?: {
     fingerprint: string
@@ -59,11 +63,34 @@ export interface FeedbackResult {
   status: 'accepted' | 'updated' | 'revoked' | 'duplicate' | 'pending'
 }
 
-/** A question to be judged before it is asked: a text, or a conversation of which the last user turn counts. */
-export type Question = ({ text: string } | { messages: readonly object[] }) & {
-  /** Which to compare; those of the server when left out. */
+/** A question to be judged before it is asked. */
+export interface Question {
+  text: string
+  /** At most 16, to be compared; those that the sidecar chooses from when left out. */
   models?: readonly string[]
   domain?: string
+}
+
+/** What is known of a question for one model. */
+export interface ModelAdvice {
+  model: string
+  /** 0 to 1; null where nothing is known near the question. */
+  confidence: number | null
+  /** The same, from the model in general where nothing is known near it. */
+  expected: number
+  deviation: number
+  adjustment: number
+  evidence: Evidence
+  packets: number
+  peers: number
+  weight: number
+}
+
+/** The fields that last; docs/uses.md has all of them. */
+export interface Advice {
+  domain: string
+  fingerprint: string
+  models: ModelAdvice[]
 }
 
 export interface CallOptions {
@@ -87,11 +114,11 @@ export interface Client {
   /** @throws {QisError} */
   feedback(answer: Answer, opinion: Opinion, options?: FeedbackOptions): Promise<FeedbackResult>
   /**
-   * What is known about a question, without asking any model. The result's shape is the sidecar's own, `POST /qis/advise`.
+   * What is known about a question, without asking any model.
    *
    * @throws {QisError}
    */
-  advise(question: Question, options?: CallOptions): Promise<Record<string, unknown>>
+  advise(question: Question, options?: CallOptions): Promise<Advice>
 }
 
 /** The sidecar said no; branch on `code`, which docs/errors.md lists. */
@@ -138,7 +165,7 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
       const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
       return post<FeedbackResult>('/qis/feedback', { ...named, ...opinion }, headers, signal)
     },
-    advise: (question, { signal } = {}) => post<Record<string, unknown>>('/qis/advise', question, {}, signal),
+    advise: (question, { signal } = {}) => post<Advice>('/qis/advise', question, {}, signal),
   }
 }
 
@@ -153,12 +180,13 @@ export function readInsight(headers: HeaderSource): Insight | undefined {
   if (requestId === undefined) return undefined
   const evidence = (['low', 'moderate', 'high'] as const).find(grade => grade === read('evidence')) ?? 'none'
   const optional = { receipt: read('receipt'), confidence: number('confidence'), adjustment: number('adjustment') }
+  const changed = { model: read('model'), refined: read('refined') }
   const fingerprint = read('fingerprint')
   return {
     requestId,
     evidence,
     version: read('version') ?? '',
-    ...present(optional),
+    ...present({ ...optional, ...changed }),
     ...(fingerprint !== undefined && {
       debug: {
         fingerprint,

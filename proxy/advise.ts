@@ -38,6 +38,8 @@ export interface AdviserComponents {
   routing?: Routing | undefined
   /** Where the operator lets prompts be refined. */
   refining?: Refining | undefined
+  /** Told how long each vector took. */
+  onEmbedded?: (seconds: number) => void
   clock?: () => number
 }
 
@@ -58,7 +60,7 @@ export interface Adviser {
 }
 
 export function createAdviser(
-  { embedder, router, domains, logger, routing, refining, clock = Date.now }: AdviserComponents,
+  { embedder, router, domains, logger, routing, refining, onEmbedded, clock = Date.now }: AdviserComponents,
   options: { deadlineMs: number },
 ): Adviser {
   async function embed(text: string, client: Departure): Promise<Float32Array | undefined> {
@@ -88,7 +90,9 @@ export function createAdviser(
     try {
       const query = readQuery(url, body)
       if (!query || query.text === '') return advice
+      const startedAt = performance.now()
       const vector = await embed(query.text, client)
+      onEmbedded?.((performance.now() - startedAt) / 1000)
       if (!vector?.some(component => component !== 0)) return advice
       const found = domains.of({ said: hints.domain, url, headers }, vector)
       const domain = found.name

@@ -1,6 +1,6 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
@@ -8,13 +8,14 @@ import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
+import { createAccess } from './access/access.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
-import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { type Config, ConfigInvalidError } from './config.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -33,6 +34,7 @@ import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
 import { readPolicies } from './routing/policies.ts'
 import { createRouting } from './routing/routing.ts'
 import { sharingOptions } from './sharing.ts'
+import { openSwarmAccess } from './swarm-access.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
@@ -79,11 +81,26 @@ export async function createSidecar(
   const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
+  const membership = parts.use(
+    await openSwarmAccess(
+      { logger: logger.child({ part: 'network' }) },
+      {
+        folder: config.swarm ?? join(config.dataDir, 'swarm'),
+        mustBeClosed: config.swarm !== undefined,
+        bootstrap: config.bootstrap,
+      },
+    ),
+  )
   const network = createLibp2pNetwork(
-    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }) },
+    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
+      ...membership.current(),
       listen: config.p2pListen,
-      bootstrap: config.bootstrap,
+      announce: config.p2pAnnounce,
+      relays: config.relays,
+      mdns: config.mdns,
+      dhtMode: config.dht,
+      addressBook: join(config.dataDir, 'peers.txt'),
       ...(capture && { capture: capture.write }),
     },
   )
@@ -94,11 +111,13 @@ export async function createSidecar(
       network,
       identity,
       observer: metrics,
+      admits: membership.admits,
       logger: logger.child({ part: 'router' }),
     },
     sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
   )
   parts.defer(() => router.stop())
+  metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
   metrics.watchSwarm(() => {
     const { peers, keys, evidence } = router.status()
     return { peers: peers.length, cells: keys, evidence }
@@ -154,7 +173,7 @@ export async function createSidecar(
   const policies = config.route.length > 0 ? await readPolicies(config) : undefined
   const routing = policies && createRouting({ policies, available: upstreams.available, onRouted: metrics.routed })
   const adviser = createAdviser(
-    { embedder, router, domains, logger, routing, refining: refinement?.refining },
+    { embedder, router, domains, logger, routing, refining: refinement?.refining, onEmbedded: metrics.embedded },
     { deadlineMs: config.adviceDeadlineMs },
   )
   const observer = createResponseObserver({
@@ -167,6 +186,7 @@ export async function createSidecar(
     isOurs: isInsight,
   })
 
+  const access = createAccess(config, { logger })
   let ready = true
   const data = createApp(
     {
@@ -187,25 +207,23 @@ export async function createSidecar(
       ),
       metrics,
       observer,
+      access,
       logger,
     },
-    {
-      ...config,
-      token: isLoopback(config.dataListen) ? undefined : config.adminToken,
-      listed: config.routeList && routing ? routing.models : [],
-    },
+    { ...config, listed: config.routeList && routing ? routing.models : [] },
   )
   parts.defer(() => {
     tunnel.cut()
     return data.close()
   })
-  const admin = createOperations(
-    { router, metrics, feedback, logger, ready: () => ready },
-    { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
-  )
+  const admin = createOperations({ router, metrics, feedback, access, logger, ready: () => ready }, config)
   parts.defer(() => admin.close())
 
   await router.start()
+  membership.watch(async changed => {
+    await router.forgetStrangers()
+    await network.reconfigure(changed)
+  })
   await feedback.start()
   const kept = parts.move()
   return {
@@ -267,4 +285,17 @@ async function startTelemetry({ otlpEndpoint }: Config, logger: FastifyBaseLogge
     )
     return undefined
   }
+}
+
+/** Of a database with its log, bytes; 0 for what is not there, as the log just after a checkpoint. */
+async function sizeOf(file: string): Promise<number> {
+  const sizes = await Promise.all(
+    [file, `${file}-wal`].map(path =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
 }

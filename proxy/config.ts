@@ -2,6 +2,8 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Durability } from '../router/store/database.ts'
+import { type AccessConfig, accessVariables } from './config/access.ts'
+import { type NetworkConfig, networkVariables } from './config/network.ts'
 import { type SharingConfig, sharingVariables } from './config/sharing.ts'
 import { type UsesConfig, usesVariables } from './config/uses.ts'
 import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
@@ -18,7 +20,7 @@ export interface Address {
   port: number
 }
 
-export interface Config extends SharingConfig, UsesConfig {
+export interface Config extends AccessConfig, NetworkConfig, SharingConfig, UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -26,9 +28,6 @@ export interface Config extends SharingConfig, UsesConfig {
   upstreamKey: string | undefined
   dataListen: Address
   adminListen: Address
-  adminToken: string | undefined
-  evaluatorToken: string | undefined
-  feedbackOrigins: string[]
   keepCorrections: boolean
   implicit: readonly ImplicitRule[]
   dataDir: string
@@ -91,12 +90,6 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
-function pageOrigins(text: string): string[] {
-  const origins = list(text)
-  if (origins.every(one => one === '*' || URL.parse(one)?.origin === one)) return origins
-  throw new Error('origins like https://chat.example, without a path, or *')
-}
-
 function implicit(text: string): readonly ImplicitRule[] {
   if (text === 'all') return implicitRules
   if (text === 'on') return answerRules
@@ -128,22 +121,7 @@ const variables = {
   },
   dataListen: { name: 'QIS_DATA_LISTEN', default: '127.0.0.1:8787', help: 'where clients connect', parse: address },
   adminListen: { name: 'QIS_ADMIN_LISTEN', default: '127.0.0.1:8788', help: 'metrics, health, ledger', parse: address },
-  adminToken: {
-    name: 'QIS_ADMIN_TOKEN',
-    help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
-    parse: text,
-  },
-  evaluatorToken: {
-    name: 'QIS_EVALUATOR_TOKEN',
-    help: 'demanded from evaluators; without it, nobody is one',
-    parse: text,
-  },
-  feedbackOrigins: {
-    name: 'QIS_FEEDBACK_ORIGINS',
-    default: '',
-    help: 'origins of web pages whose browsers may give feedback, by comma, as https://chat.example; * for all',
-    parse: pageOrigins,
-  },
+  ...accessVariables,
   keepCorrections: {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
@@ -181,6 +159,7 @@ const variables = {
     help: 'libp2p multiaddrs of peers to start from, by comma',
     parse: list,
   },
+  ...networkVariables,
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',
@@ -325,8 +304,17 @@ function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEn
     return variable.parse(value)
   } catch (cause) {
     const expected = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigInvalidError(`${variable.name} must be ${expected}, not ${JSON.stringify(value)}`, { cause })
+    const given = isSecret(variable) ? '' : `, not ${JSON.stringify(value.replace(USER_INFO, '//…@'))}`
+    throw new ConfigInvalidError(`${variable.name} must be ${expected}${given}`, { cause })
   }
+}
+
+/** `//user:password@` */
+const USER_INFO = /\/\/[^/@\s]*@/g
+
+/** Whose value must not be repeated where it may be logged. */
+function isSecret({ name }: Variable<unknown>): boolean {
+  return name.endsWith('_TOKEN')
 }
 
 function checkTogether(config: Config): void {
@@ -336,12 +324,14 @@ function checkTogether(config: Config): void {
   if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
     throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
   }
-  for (const listen of [config.dataListen, config.adminListen]) {
-    if (!isLoopback(listen) && config.adminToken === undefined) {
-      throw new ConfigInvalidError(
-        `QIS_ADMIN_TOKEN must be set, since ${listen.host}:${listen.port} is reachable from other machines`,
-      )
-    }
+  const { dataListen, adminListen, adminToken, feedbackToken } = config
+  const exposed = [...(adminToken ? [] : [adminListen]), ...(adminToken || feedbackToken ? [] : [dataListen])].find(
+    listen => !isLoopback(listen),
+  )
+  if (exposed) {
+    throw new ConfigInvalidError(
+      `QIS_ADMIN_TOKEN must be set, since ${exposed.host}:${exposed.port} is reachable from other machines`,
+    )
   }
   if (config.embedder === 'transformers' && config.embedderModel === undefined) {
     throw new ConfigInvalidError(

@@ -6,6 +6,7 @@ import { HttpError, sendError } from './errors.ts'
 export function answerErrorsWith(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
     const answer = asHttpError(error)
+    if (answer.code === 'unauthorized') reply.header('www-authenticate', 'Bearer')
     if (answer.code === 'internal') request.log.error({ err: error }, 'a request failed')
     return sendError(reply, answer)
   })

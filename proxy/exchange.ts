@@ -172,7 +172,7 @@ export class Exchange implements AnswerSink, Departure {
   async #ask(body: Buffer | undefined): Promise<void> {
     const { adviser, metrics } = this.#components
     const advice = await adviser.advise(this.#url, this.#request.headers, body, this)
-    metrics.adviceTaken(advice.result, (performance.now() - this.#startedAt) / 1000)
+    metrics.adviceTaken(advice.result, advice.insight?.grade ?? 'none', (performance.now() - this.#startedAt) / 1000)
     this.#take(advice)
     this.#question = advice.record && body
   }
@@ -239,6 +239,8 @@ export class Exchange implements AnswerSink, Departure {
       this.#response.destroy()
       return
     }
+    // Where the server's reason phrase was what failed, it must not stay behind.
+    this.#response.statusMessage = ''
     const failure = upstreamFailure(error)
     logger.warn({ code: failure.code }, failure.message)
     sendError(this.#reply, failure)

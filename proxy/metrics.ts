@@ -1,5 +1,7 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { NetworkObserver } from '../router/network/events.ts'
+import type { Grade } from '../router/synthesis/estimator.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
@@ -7,10 +9,11 @@ import { createObservationMetrics, type ObservationMetrics } from './observe/met
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
 
-export interface Metrics extends RouterObserver, ObservationMetrics, UsesMetrics {
+export interface Metrics extends RouterObserver, NetworkObserver, ObservationMetrics, UsesMetrics {
   readonly registry: Registry
-  /** Time from the request's arrival until it was ready to be forwarded. */
-  adviceTaken(result: AdviceResult, seconds: number): void
+  /** @param seconds from the request's arrival until it was ready to be forwarded */
+  adviceTaken(result: AdviceResult, evidence: Grade, seconds: number): void
+  embedded(seconds: number): void
   /** `kind`: whether the path carries a question. */
   responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
   /** @param domain one of the configured, `general` or `other` */
@@ -21,10 +24,13 @@ export interface Metrics extends RouterObserver, ObservationMetrics, UsesMetrics
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
   /** Read at each scrape. */
+  watchDatabase(read: () => Promise<number>): void
+  /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
 }
 
 const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+const EMBEDDING_SECONDS = [0.00003, ...SECONDS]
 const ANSWER_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300]
 
 export function createMetrics(): Metrics {
@@ -53,10 +59,16 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   })
+  const embedding = new Histogram({
+    name: 'qis_embedding_seconds',
+    help: 'To make a vector of a question; texts seen before take no time',
+    buckets: EMBEDDING_SECONDS,
+    registers,
+  })
   const advice = new Counter({
     name: 'qis_advice_total',
-    help: 'Questions by what came of asking for advice',
-    labelNames: ['result'],
+    help: 'Questions by what came of asking for advice, and by how much is known',
+    labelNames: ['result', 'evidence'],
     registers,
   })
   const domains = new Counter({
@@ -104,6 +116,12 @@ export function createMetrics(): Metrics {
     help: 'Times that a packet had to wait because its kind of question had its packets of the day',
     registers,
   })
+  const networkEvents = new Counter({
+    name: 'qis_network_events_total',
+    help: 'What the network turned away, slowed down or broke off, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
   const indexFailures = new Counter({
     name: 'qis_answer_index_failures_total',
     help: 'Failed writes of the answer index; receipts still work',
@@ -114,10 +132,11 @@ export function createMetrics(): Metrics {
     registry,
     ...createObservationMetrics(registry),
     ...createUsesMetrics(registry),
-    adviceTaken(result, seconds) {
-      advice.inc({ result })
+    adviceTaken(result, evidence, seconds) {
+      advice.inc({ result, evidence })
       overhead.observe(seconds)
     },
+    embedded: seconds => embedding.observe(seconds),
     responded(kind, status, seconds) {
       requests.inc({ kind, status: status === 'left' ? status : `${Math.floor(status / 100)}xx` })
       duration.observe({ kind }, seconds)
@@ -136,6 +155,7 @@ export function createMetrics(): Metrics {
     },
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
+    networkEvent: reason => networkEvents.inc({ reason }),
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',
@@ -144,6 +164,16 @@ export function createMetrics(): Metrics {
         registers,
         collect() {
           for (const { origin, up } of read()) this.set({ upstream: origin }, up ? 1 : 0)
+        },
+      })
+    },
+    watchDatabase(read) {
+      new Gauge({
+        name: 'qis_database_bytes',
+        help: 'Size of the database and of its log on the disk',
+        registers,
+        async collect() {
+          this.set(await read())
         },
       })
     },

@@ -36,6 +36,8 @@ export interface EvidenceIndex {
   tally(model: string, domain: string | undefined, ownOnly: boolean): Tally
   /** Drops what has expired. */
   sweep(now: number): void
+  /** Drops all that a peer has said. */
+  forget(author: string): void
 }
 
 /** So many outcomes of one peer count towards a model's base rate; its average counts however many it sends. */
@@ -113,6 +115,9 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
       for (const held of [own, foreign]) {
         for (const [id, entry] of held) if (entry.expires <= now) remove(id, entry)
       }
+    },
+    forget(author) {
+      for (const [id, entry] of foreign) if (entry.author === author) remove(id, entry)
     },
   }
 }

@@ -10,13 +10,14 @@ import { decode, dotTable, encode, nearestCells, project, referenceTexts, simila
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeyCache } from './keyspace.ts'
+import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
-import { encodePayload, expiresAt, readKeptPacket } from './packet.ts'
+import { expiresAt } from './packet.ts'
 import type { Space } from './space.ts'
-import type { LedgerEntry, Store, StoredPacket } from './store/store.ts'
+import type { Store, StoredPacket } from './store/store.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
@@ -28,6 +29,8 @@ export interface RouterComponents {
   identity: Identity
   logger: Logger
   observer: RouterObserver
+  /** Whether what this peer signs counts here; everybody's unless given. */
+  admits?: (author: string) => boolean
   clock?: () => number
   random?: () => number
 }
@@ -81,13 +84,6 @@ export interface Insight extends Estimate {
 /** What was observed of an answer; the question is named by its code, since its vector is long gone. */
 export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & { requestId: string }
 
-export interface LedgerLine extends Omit<LedgerEntry, 'bytes'> {
-  /** The signed payload, exactly as it left. */
-  payload: string
-  /** Length of the whole packet, payload and signature, as it left. */
-  bytes: number
-}
-
 /**
  * `known`: just this was learnt before, and nothing changes; so a caller that does not know what became of an earlier
  * call may repeat it. `outranked`: what a stronger observer said stands, or minds have changed 254 times already.
@@ -107,8 +103,12 @@ export interface Router {
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
   withdraw(requestId: string): Promise<boolean>
+  /** Drops what was learnt from peers that are not admitted any more. */
+  forgetStrangers(): Promise<void>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
+  /** Recomputes the chain of the ledger. */
+  verifyLedger(): Promise<LedgerVerdict>
   /** `space`: name and id of the one this node's fingerprints live in. */
   status(): NetworkStatus & { space: { name: string; id: string }; evidence: number; networkUp: boolean }
   stop(): Promise<void>
@@ -123,6 +123,7 @@ const INSIGHT_LIFETIME_S = 60
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
+  const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
   const { ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
 
@@ -171,15 +172,20 @@ export function createRouter(components: RouterComponents, options: RouterOption
   }
 
   const handlers: NetworkHandlers = {
-    receive: createIntake({ store, logger, observer, now, keep: indexForeign }, space.id),
+    receive: createIntake({ store, logger, observer, now, admits, keep: indexForeign }, space.id),
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
-  async function remember(outcome: Outcome): Promise<void> {
-    const departure = mode === 'share' ? await departures.of(outcome) : undefined
+  async function remember(outcome: Outcome, requestId: string): Promise<void> {
+    const departure = mode === 'share' ? await departures.of(outcome, requestId) : undefined
     await store.putOutcome(outcome, outcome.time + ttlHours * 3600, departure)
     indexOwn(outcome)
     if (departure && networkUp) outbox.flush()
+  }
+
+  async function forgetStrangers(): Promise<void> {
+    const forgotten = await store.forgetAuthors(admits)
+    for (const author of forgotten) evidence.forget(author)
   }
 
   function every(intervalMs: number, work: () => void): void {
@@ -189,6 +195,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   return {
     async start() {
       await store.sweep(now())
+      await forgetStrangers()
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for await (const stored of store.packets(now(), maxEvidence)) {
         if (stored.author !== identity.id) indexForeign(stored)
@@ -265,7 +272,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // The last revision is kept for a withdrawal.
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
-        await remember(outcome)
+        await remember(outcome, requestId)
         return held ? 'updated' : 'recorded'
       })
     },
@@ -276,18 +283,25 @@ export function createRouter(components: RouterComponents, options: RouterOption
         const held = await store.outcome(answer)
         if (!held || held.withdrawn) return false
         const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
-        await remember(taken)
+        await remember(taken, requestId)
         return true
       })
     },
 
+    forgetStrangers,
+
     async ledger(page) {
-      const entries = await store.ledger(page)
-      return entries.map(({ bytes, ...entry }) => ({
-        ...entry,
-        payload: encodePayload(readKeptPacket(bytes).packet),
-        bytes: bytes.length,
-      }))
+      return (await store.ledger(page)).map(ledgerLine)
+    },
+
+    async verifyLedger() {
+      for (;;) {
+        const chain = await store.ledgerChain()
+        const verdict = await verifyLedger(store.wholeLedger(), chain)
+        // Entries that were let go meanwhile are not missing.
+        if (verdict.ok || (await store.ledgerChain()).anchor.seq === chain.anchor.seq) return verdict
+        stopping.signal.throwIfAborted()
+      }
     },
 
     status: () => ({

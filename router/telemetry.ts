@@ -17,6 +17,7 @@ export type RejectReason =
   | 'expired'
   | 'from_future'
   | 'known'
+  | 'not_member'
   | 'store_failed'
 
 export interface RouterObserver {

@@ -6,7 +6,7 @@ import { HttpError } from '../errors.ts'
 import type { Receipts } from '../receipts.ts'
 import type { Evaluation, Telemetry } from '../telemetry.ts'
 import { type FoundAnswer, findAnswers } from './find-answer.ts'
-import { type FeedbackResult, type Job, openGroup, type Place, type SayJob, type Turn } from './group.ts'
+import { type FeedbackResult, type Job, openGroup, type Place, type Reach, type SayJob, type Turn } from './group.ts'
 import { createGroups } from './in-groups.ts'
 import { teach } from './learning.ts'
 import { ratingOf, signalOf } from './opinion.ts'
@@ -41,6 +41,8 @@ export interface Feedback extends AsyncDisposable {
    */
   take(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]>
   find(id: string): Promise<StoredFeedback | undefined>
+  /** All that was said of these answers. */
+  of(requestIds: readonly string[]): Promise<StoredFeedback[]>
   list(filter: FeedbackFilter): ReturnType<FeedbackStore['list']>
 }
 
@@ -102,7 +104,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       if (job.kind === 'say') return placeOf(job, answerOf.get(job) as FoundAnswer)
       if (job.kind === 'guess') return { requestId: job.record.requestId, source: 'implicit', record: job.record }
       const feedback = feedbackOf.get(job.id)
-      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.onlyOf)
+      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.reach)
       if (!feedback || hidden) return new HttpError('unknown_id', `there is no feedback ${job.id}`, { field: 'id' })
       const record = job.kind === 'join' ? job.record : feedback.answer
       return { requestId: record?.requestId ?? feedback.requestId, source: feedback.source, record, held: feedback }
@@ -137,6 +139,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       await awaitAnswers(await store.pending(MAX_PENDING))
     },
     take: jobs => groups.add(jobs),
+    of: requestIds => store.byRequest([...new Set(requestIds)]),
     async find(id) {
       const [feedback] = await store.byId([id])
       return feedback
@@ -149,9 +152,11 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
   }
 }
 
-/** With a receipt, a person's own word on its answer alone. */
-export function mayTouch({ requestId, source }: StoredFeedback, onlyOf: string | undefined): boolean {
-  return onlyOf === undefined || (requestId === onlyOf && source === 'user')
+/** @param reach undefined for everything */
+export function mayTouch({ requestId, source }: StoredFeedback, reach: Reach | undefined): boolean {
+  if (reach === undefined) return true
+  const { requestId: only = requestId, sources } = reach
+  return only === requestId && (sources === undefined || sources.includes(source))
 }
 
 function placeOf({ source }: SayJob, answer: FoundAnswer): Place | HttpError {

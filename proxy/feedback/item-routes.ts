@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { HttpError } from '../errors.ts'
 import { type Feedback, mayTouch } from './feedback.ts'
+import type { Reach } from './group.ts'
 import { readFeedback } from './reading.ts'
 import { readFilter, viewOf, writeCursor } from './view.ts'
 
@@ -20,20 +21,19 @@ export function parseJsonBodies(app: FastifyInstance, bodyLimit = MAX_BODY_BYTES
 }
 
 /**
- * @param permit throws when the caller may not; the request id of the only answer of which it may, or undefined when it
- *   may of all
+ * @param permit throws when the caller may not; what it may see and change, or undefined when that is all
  */
 export function feedbackItemRoutes(
   app: FastifyInstance,
   feedback: Feedback,
-  permit: (request: FastifyRequest) => string | undefined,
+  permit: (request: FastifyRequest) => Reach | undefined,
 ): void {
   const url = '/qis/feedback/:id'
   const idOf = (request: FastifyRequest) => (request.params as { id: string }).id
 
-  async function show(id: string, onlyOf: string | undefined) {
+  async function show(id: string, reach: Reach | undefined) {
     const found = await feedback.find(id)
-    if (!found || !mayTouch(found, onlyOf)) {
+    if (!found || !mayTouch(found, reach)) {
       throw new HttpError('unknown_id', `there is no feedback ${id}`, { field: 'id' })
     }
     return viewOf(found)
@@ -42,19 +42,19 @@ export function feedbackItemRoutes(
   app.get(url, async request => show(idOf(request), permit(request)))
 
   app.put(url, async request => {
-    const [onlyOf, id] = [permit(request), idOf(request)]
+    const [reach, id] = [permit(request), idOf(request)]
     const { saying, source, sourcePath } = readFeedback(request.body, { needsTarget: false })
     if (source !== undefined) {
       throw new HttpError('invalid_field', 'who said it cannot be changed', { field: sourcePath })
     }
-    const [result] = await feedback.take([{ kind: 'change', id, saying, onlyOf }])
+    const [result] = await feedback.take([{ kind: 'change', id, saying, reach }])
     if (result instanceof HttpError) throw result
-    return show(id, onlyOf)
+    return show(id, reach)
   })
 
   app.delete(url, async request => {
-    const onlyOf = permit(request)
-    const [result] = await feedback.take([{ kind: 'change', id: idOf(request), saying: undefined, onlyOf }])
+    const reach = permit(request)
+    const [result] = await feedback.take([{ kind: 'change', id: idOf(request), saying: undefined, reach }])
     if (result instanceof HttpError) throw result
     return result
   })

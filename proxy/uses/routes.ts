@@ -1,33 +1,34 @@
 /** Our own endpoints that answer questions about questions: HTTP around them, with the guard of all of /qis/*. */
 import type { FastifyInstance } from 'fastify'
+import type { Access } from '../access/access.ts'
+import { guard } from '../access/guard.ts'
 import { HttpError } from '../errors.ts'
 import { parseJsonBodies } from '../feedback/item-routes.ts'
 import { originCheck } from '../feedback/origins.ts'
-import { bearerCheck } from '../token.ts'
 import type { AdviceEndpoint } from './advise.ts'
 import type { RerankEndpoint } from './rerank.ts'
 
 export interface UsesRouteComponents {
   advice: AdviceEndpoint
   rerank: RerankEndpoint
+  access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
 }
 
 export interface UsesRouteOptions {
-  /** Demanded of callers; undefined when only this machine can call. */
-  token: string | undefined
   /** Of web pages whose browsers may call. */
   feedbackOrigins: readonly string[]
+  /** Requests a minute from one address; 0 for no limit. */
+  rateLimit: number
 }
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 
-export function usesRoutes({ advice, rerank }: UsesRouteComponents, options: UsesRouteOptions) {
-  const authorised = bearerCheck(options.token)
-
+export function usesRoutes({ advice, rerank, access }: UsesRouteComponents, options: UsesRouteOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.addHook('onRequest', originCheck(options.feedbackOrigins))
+    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
+    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
-      if (!authorised(headers.authorization)) throw new HttpError('unauthorized', 'the admin token is needed')
+      if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
     })
     parseJsonBodies(app, MAX_BODY_BYTES)
     const serve = (path: string, endpoint: AdviceEndpoint | RerankEndpoint) =>

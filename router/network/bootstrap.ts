@@ -3,7 +3,7 @@
  * gone. Addresses need no peer id, so that a deployment can name a host that has not made its key yet. While nobody at
  * all is connected, peers of earlier days are tried as well.
  */
-import type { PeerId } from '@libp2p/interface'
+import type { Connection, PeerId } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 import type { Logger } from '../telemetry.ts'
 import { deadline, within } from './deadline.ts'
@@ -23,7 +23,7 @@ export function startBootstrap(
     node: Node
     logger: Logger
     /** Called each time one of them was reached. */
-    onReached(): void
+    onReached(connection: Connection, address: Multiaddr): void
   },
   options: { addresses: Multiaddr[]; fallbacks: Multiaddr[]; dialDeadlineMs: number },
 ): Bootstrap {
@@ -49,7 +49,7 @@ export function startBootstrap(
       const connection = await within(signal, node.dial(contact.address, { signal }))
       contact.peer = connection.remotePeer
       contact.retryMs = FIRST_RETRY_MS
-      onReached()
+      onReached(connection, contact.address)
     } catch (error) {
       logger.debug({ err: error, address: contact.address.toString() }, 'cannot reach a bootstrap peer')
       contact.retryMs = Math.min(LAST_RETRY_MS, contact.retryMs * 2)

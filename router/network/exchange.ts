@@ -25,10 +25,10 @@ export interface Exchange {
   /** Answers the requests that come in on one stream. Never rejects. */
   serve(stream: Stream, connection: Connection): Promise<void>
   /**
-   * Asks for the packets under `key`, a page at a time, until the peer has no more. Rejects when the peer is away,
-   * too slow or breaks the protocol.
+   * Asks for the packets under `key`, a page at a time, newest first but for the first `from`, until the peer has no
+   * more. Rejects when the peer is away, too slow or breaks the protocol.
    */
-  pages(connection: Connection, key: RoutingKey, signal: AbortSignal): AsyncGenerator<Uint8Array[], void>
+  pages(connection: Connection, key: RoutingKey, signal: AbortSignal, from?: number): AsyncGenerator<Uint8Array[], void>
 }
 
 export interface ExchangeOptions {
@@ -79,7 +79,7 @@ export function createExchange(
     logger.debug({ peer: connection.remotePeer.toString() }, 'served backfill')
   }
 
-  async function* ask(connection: Connection, key: RoutingKey, signal: AbortSignal) {
+  async function* ask(connection: Connection, key: RoutingKey, signal: AbortSignal, from: number) {
     const stream = await connection.newStream(SYNC_PROTOCOL, {
       signal: deadline(pageDeadlineMs, signal),
       maxOutboundStreams: MAX_SYNC_STREAMS,
@@ -87,10 +87,10 @@ export function createExchange(
     let closed = false
     try {
       const frames = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES, maxBufferSize: MAX_BUFFERED_BYTES })
-      for (let page = 0; page < maxPages; page += 1) {
-        const limit = Math.min(pageSize, maxPackets - page * pageSize)
+      for (let offset = from; offset < maxPackets; offset += pageSize) {
+        const limit = Math.min(pageSize, maxPackets - offset)
         const pageSignal = deadline(pageDeadlineMs, signal)
-        await frames.write(encodeRequest(key, page * pageSize, limit), { signal: pageSignal })
+        await frames.write(encodeRequest(key, offset, limit), { signal: pageSignal })
         const packets: Uint8Array[] = []
         for (;;) {
           const bytes = (await frames.read({ signal: pageSignal })).subarray()
@@ -130,10 +130,10 @@ export function createExchange(
         release?.()
       }
     },
-    async *pages(connection, key, signal) {
+    async *pages(connection, key, signal, from = 0) {
       const release = await asking.enter(connection.remotePeer.toString(), signal)
       try {
-        yield* ask(connection, key, signal)
+        yield* ask(connection, key, signal, from)
       } finally {
         release()
       }

@@ -11,7 +11,7 @@ import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
@@ -26,13 +26,17 @@ export const GOSSIP_PROTOCOL = '/meshsub/1.2.0'
 /** Room for the subscriptions of a node that joined hundreds of keys, far below libp2p's 4 MiB. */
 const MAX_GOSSIP_RPC_BYTES = 1 << 18
 /** libp2p lets a stream hold 4 MiB of what nobody has read, and 16 MiB on their way; none of ours needs so much. */
-const STREAM_LIMITS = { maxStreamWindowSize: 1 << 18, maxReadBufferLength: 1 << 19, maxWriteBufferLength: 1 << 20 }
+export const STREAM_LIMITS = {
+  maxStreamWindowSize: 1 << 18,
+  maxReadBufferLength: 1 << 19,
+  maxWriteBufferLength: 1 << 20,
+}
 /** That a peer may have open at a time, of all protocols. */
 const MAX_PEER_STREAMS = 128
 /** At the score −80 gossipsub ignores a peer, at −50 it sends it nothing, at −10 it tells it of nothing. */
 const GUILTY_SCORE = -80
 /** Handshakes a second with one host, since sites share an address behind NAT, and how many of all may be under way. */
-const HANDSHAKES = { perHostSecond: 32, pending: 192 }
+export const HANDSHAKES = { perHostSecond: 32, pending: 192 }
 
 export interface NodeComponents {
   privateKey: PrivateKey
@@ -54,28 +58,26 @@ export interface NodeOptions {
   /** How long others keep what this node announces, and it what they do. */
   recordMs: number
   mdns: boolean
-  /** Addresses of relays, through which a node that cannot be dialled is reached. */
-  relays: string[]
   /** Text of a pre-shared key file: who does not have it gets no word in. */
   swarmKey?: string
   capture?: Capture
+  /** libp2p's own counters, by protocol and kind of message; none are kept unless given. */
+  metrics?: NonNullable<Libp2pOptions['metrics']>
 }
 
 /** A node that is not started yet. */
 export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
   const { privateKey, gate, throttle, guilt, onNeighbour } = components
-  const { capture, dialDeadlineMs, maxConnections, recordMs, swarmKey } = options
+  const { capture, dialDeadlineMs, maxConnections, metrics, recordMs, swarmKey } = options
   const encrypter = throttle.metered(noise())
 
   return createLibp2p({
     start: false,
     privateKey,
+    ...(metrics && { metrics }),
     // libp2p's own names the versions of Node and libp2p to every peer
     nodeInfo: { name: 'qis', version: '1', userAgent: 'qis/1' },
-    addresses: {
-      listen: options.relays.length > 0 ? [...options.listen, '/p2p-circuit'] : options.listen,
-      announce: options.announce,
-    },
+    addresses: { listen: options.listen, announce: options.announce },
     datastore: new BoundedDatastore(),
     // libp2p dates an address from when it was first seen, however often it is announced again: any finite age hides a
     // peer that stays up for longer. The datastore bounds what is kept.

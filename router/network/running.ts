@@ -17,6 +17,7 @@ import { createJudge } from './judge.ts'
 import { type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createNode, type Node } from './node.ts'
 import type { Libp2pNetworkComponents, Settings } from './options.ts'
+import { createPlaces } from './places.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { followReachability } from './reachability.ts'
 import { createReputation } from './reputation.ts'
@@ -141,7 +142,7 @@ export async function startNetwork(
 
   async function prepare() {
     try {
-      const contacts = [...settings.bootstrap, ...settings.relays].map(address => multiaddr(address))
+      const contacts = [...new Set([...settings.bootstrap, ...settings.relays])].map(address => multiaddr(address))
       // called once the node runs, when all of this is there
       const onNeighbour = (peer: PeerInfo) => company.greet(peer)
       const guilt = reputation.guilt
@@ -185,6 +186,7 @@ export async function startNetwork(
 
   function tend(): void {
     void book.update(node)
+    places.tend()
     for (const key of joined) discovery.seek(key)
     const keys = [...joined]
     for (let count = 0; count < Math.min(REFILLS_PER_TENDING, keys.length); count += 1) {
@@ -194,10 +196,21 @@ export async function startNetwork(
     }
   }
 
+  const onGone = ({ detail: peer }: CustomEvent<PeerId>) => backfill.lose(peer)
+  node.addEventListener('peer:disconnect', onGone)
   for (const key of joined) join(key)
   discovery.start()
+  const places = createPlaces({ node, background, logger })
+  const relays = new Set(settings.relays.map(address => multiaddr(address).toString()))
   const bootstrap = startBootstrap(
-    { node, logger, onReached: discovery.tendAll },
+    {
+      node,
+      logger,
+      onReached(connection, address) {
+        if (relays.has(address.toString())) places.take(connection)
+        discovery.tendAll()
+      },
+    },
     { addresses: contacts, fallbacks: book.addresses, dialDeadlineMs: settings.dialDeadlineMs },
   )
   const unfollow = settings.dhtMode === 'auto' ? followReachability({ node, logger }) : () => {}
@@ -246,6 +259,7 @@ export async function startNetwork(
     },
     async stop() {
       clearInterval(tending)
+      node.removeEventListener('peer:disconnect', onGone)
       unfollow()
       bootstrap.stop()
       discovery.stop()

@@ -39,6 +39,8 @@ function open(): DatabaseSync {
     if (pragma(db, 'page_count') === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`)
     db.exec(`PRAGMA synchronous = ${SYNCHRONOUS[durability]}`)
+    // What is deleted or replaced is written over, or texts that were taken back would stay in the file's free places.
+    db.exec('PRAGMA secure_delete = ON')
     migrate(db)
     if (pragma(db, 'auto_vacuum') !== INCREMENTAL) rewrite(db)
     return db

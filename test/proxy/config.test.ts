@@ -62,7 +62,6 @@ suite('the configuration', () => {
     ['QIS_FEEDBACK_ORIGINS', 'https://a.example, http://b:81', 'feedbackOrigins', ['https://a.example', 'http://b:81']],
     ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],
     ['QIS_RECEIPT_LIFETIME_S', '3600', 'receiptLifetimeS', 3600],
-    ['QIS_EVALUATOR_TOKEN', 'x', 'evaluatorToken', 'x'],
     [
       'QIS_ROUTE',
       'meta/llama3:8b = 0.2, gpt-4o=5,qwen2',
@@ -77,6 +76,9 @@ suite('the configuration', () => {
     ['QIS_ROUTE_EXPLORE', 'off', 'routeExplore', 'off'],
     ['QIS_ROUTE_EXPLORE', '.05', 'routeExplore', 0.05],
     ['QIS_REFINE_DOMAINS', 'clinical, *', 'refineDomains', ['clinical', '*']],
+    ['QIS_HOSTS', 'qis.example, a', 'hosts', ['qis.example', 'a']],
+    ['QIS_RATE_LIMIT', '0', 'rateLimit', 0],
+    ['QIS_STALL_MS', '5000', 'stallMs', 5000],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
@@ -115,6 +117,14 @@ suite('the configuration', () => {
     ['QIS_REFINE', 'on', /QIS_REFINE_DOMAINS must name/],
     ['QIS_REFINE_DOMAINS', 'Law!', /domains by comma/],
     ['QIS_REFINE_HOLDOUT', '0', /a number from 0.01 to 0.9/],
+    ['QIS_HOSTS', 'qis.example:80', /without a port/],
+    ['QIS_RATE_LIMIT', '-1', /whole number from 0/],
+    ['QIS_STALL_MS', 'never', /whole number from 0/],
+    ['QIS_ADMIN_TOKEN', 'sha256:abc', /sha256:<64 hex digits>/],
+    ['QIS_ADMIN_TOKEN', 'x user', /a token of visible characters/],
+    ['QIS_FEEDBACK_TOKEN', 'x evaluator', /any of user, app behind it/],
+    ['QIS_METRICS_TOKEN', 'caf\u00e9', /visible characters/],
+    ['QIS_EVALUATOR_TOKEN', 'a b', /visible characters/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]
@@ -125,6 +135,28 @@ suite('the configuration', () => {
         error => error instanceof ConfigInvalidError && error.message.includes('QIS_') && reason.test(error.message),
       ))
   }
+
+  test('repeats no secret in its complaints', () => {
+    for (const [name, value] of [
+      ['QIS_ADMIN_TOKEN', 'hunter2 hunter2'],
+      ['QIS_UPSTREAM', 'http://me:hunter2@llm.example/v2'],
+    ] as const) {
+      assert.throws(
+        () => readConfig({ [name]: value }),
+        ({ message }: Error) => message.startsWith(name) && !message.includes('hunter2'),
+      )
+    }
+  })
+
+  test('a listener beyond loopback needs a token that will do for it', () => {
+    const exposed = { QIS_DATA_LISTEN: '0.0.0.0:8787' }
+    assert.ok(readConfig({ ...exposed, QIS_FEEDBACK_TOKEN: 'x' }).feedbackToken)
+    assert.throws(() => readConfig({ ...exposed, QIS_EVALUATOR_TOKEN: 'x' }), /QIS_ADMIN_TOKEN must be set/)
+    assert.throws(
+      () => readConfig({ QIS_ADMIN_LISTEN: '0.0.0.0:8788', QIS_FEEDBACK_TOKEN: 'x' }),
+      /QIS_ADMIN_TOKEN must be set/,
+    )
+  })
 
   test('tells typing errors from settings', () => {
     assert.deepEqual(unknownVariables({ QIS_MODE: 'off', QIS_MOED: 'off', PATH: '/bin' }), ['QIS_MOED'])

@@ -95,7 +95,7 @@ suite('who says it', () => {
       'evaluator_refused',
       'source',
     )
-    await refused(await post({ ...target, rating: 1, source: 'user' }, 'judge'), 401, 'unauthorized', null)
+    await refused(await post({ ...target, rating: 1, source: 'user' }, 'judge'), 403, 'source_refused', 'source')
     const source = async (response: Response) => {
       const { feedback_id } = await taken(response)
       const found = await send('GET', `${sidecar.data}/qis/feedback/${feedback_id}`, undefined, bearer('secret'))

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { startTestSidecar } from '../support/sidecar.ts'
+import { createPracticeModel } from '../../proxy/practice/server.ts'
+import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 
 /** What prom-client keeps of a metric, beside what its types say. */
 type Registered = Parameters<Registry['registerMetric']>[0] & { name: string; help: string; labelNames: string[] }
@@ -40,4 +42,21 @@ test('docs/metrics.md and the code know the same metrics, with the same types, l
   const page = await readFile(DOCUMENT, 'utf8')
   const documented = page.split('\n').filter(line => /^\| `(?:qis|gen_ai)_/.test(line))
   assert.deepEqual(documented.sort(), rows.sort())
+})
+
+test('questions are counted by how much is known, their embedding is timed, and the database weighed', async () => {
+  await using model = createPracticeModel()
+  await using sidecar = await startTestSidecar(await model.listen())
+  const question = 'How much ibuprofen may an adult take per day?'
+  const request_id = (await chat(sidecar.data, question)).headers.get('x-qis-request-id')
+  await postFeedback(sidecar.data, { request_id, rating: 'down' })
+  const evidence = (await chat(sidecar.data, question)).headers.get('x-qis-evidence')
+
+  const onDisk = statSync(join(sidecar.dataDir, 'qis.db')).size
+  const lines = (await (await fetch(`${sidecar.admin}/metrics`)).text()).split('\n')
+  assert.ok(lines.includes('qis_advice_total{result="no_evidence",evidence="none"} 1'))
+  assert.ok(lines.includes(`qis_advice_total{result="advised",evidence="${evidence}"} 1`))
+  assert.ok(lines.includes('qis_embedding_seconds_count 2'))
+  const [, bytes] = lines.find(line => line.startsWith('qis_database_bytes '))?.split(' ') ?? []
+  assert.ok(Number(bytes) >= onDisk && onDisk > 0)
 })

@@ -19,8 +19,9 @@ const here = { domain: 'general', now: NOW }
 
 function near(changes: Parameters<typeof someEvidence>[0] & { similarity?: number } = {}): Near<Evidence> {
   const { similarity = 1, ...said } = changes
-  const evidence = { observerWeight: OBSERVER_WEIGHT[said.observer ?? 'h'], cell: 0xa9, family: 'llama', place: 0 }
-  return { item: { ...someEvidence(said), ...evidence }, similarity }
+  const item = someEvidence(said)
+  const observerWeight = OBSERVER_WEIGHT[item.observer]
+  return { item: { ...item, observerWeight, cell: 0xa9, family: 'llama', place: 0 }, similarity }
 }
 const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
 const total = (weighed: readonly { weight: number }[]) => weighed.reduce((sum, { weight }) => sum + weight, 0)
