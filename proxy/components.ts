@@ -138,6 +138,7 @@ export async function createSidecar(
   if (telemetry) parts.use(telemetry)
   const refinement = await createRefinement(config, { database, router, metrics, logger })
   if (refinement) parts.use(refinement.trials)
+  metrics.watchTrials(() => refinement?.trials.list() ?? [])
   const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
   const feedback = parts.use(
     createFeedback(
@@ -252,7 +253,6 @@ async function createRefinement(
     logger.warn({ err: error }, 'trials of refined prompts could not be brought up to date')
   const trials = createTrials({ database, onError })
   await trials.start()
-  metrics.watchTrials(trials.list)
   const refining = createRefining(
     { router, templates, trials, onConsidered: metrics.refinable },
     { domains: config.refineDomains, threshold: config.refineThreshold, holdout: config.refineHoldout },

@@ -178,7 +178,6 @@ suite('qis/auto', () => {
     await using upstream = await modelServer([])
     const spread = async (explore: string) => {
       await using sidecar = await startTestSidecar(upstream.url, { ...CERTAIN, QIS_ROUTE_EXPLORE: explore })
-      await teach(sidecar, 'alpha-7b', DOSE, 'up', 1)
       const seen = new Set<string>()
       for (let asked = 0; asked < 60; asked++) seen.add(await chosen(sidecar, DOSE))
       return [...seen].sort()
