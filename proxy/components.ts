@@ -8,6 +8,7 @@ import { profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
+import { createThreadedNetwork } from '../router/network/threaded.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
@@ -84,7 +85,7 @@ export async function createSidecar(
       },
     ),
   )
-  const network = createLibp2pNetwork(
+  const network = (config.p2pThread ? createThreadedNetwork : createLibp2pNetwork)(
     { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
       ...access.current(),
