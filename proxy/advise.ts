@@ -89,6 +89,7 @@ export function createAdviser(
             time: Math.floor(clock() / 1000),
             ...(hints.strategy !== undefined && { strategy: hints.strategy }),
             ...(prior !== undefined && { confidence: prior }),
+            ...(insight.grade !== 'none' && { expected: Math.round(insight.posterior * 1000) / 1000 }),
           },
         }
       } catch (error) {

@@ -18,6 +18,8 @@ export interface AnswerRecord {
   completionId?: string
   /** The model's own, 0..1. */
   confidence?: number
+  /** What the evidence let expect when it was asked, 0..1; absent when there was none. */
+  expected?: number
   /** What was seen of it that is no good; only where there is something. */
   facts?: AnswerFact[]
 }

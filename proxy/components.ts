@@ -98,6 +98,7 @@ export async function createSidecar(
     const { peers, keys, evidence } = router.status()
     return { peers: peers.length, cells: keys, evidence }
   })
+  metrics.watchReliability(() => router.reliability().all)
   const answers = parts.use(
     createAnswerIndex(
       {

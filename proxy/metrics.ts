@@ -1,5 +1,6 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Reliability } from '../router/synthesis/reliability.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
@@ -19,6 +20,8 @@ export interface Metrics extends RouterObserver, ObservationMetrics {
   indexFailed(): void
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
+  /** Read at each scrape. */
+  watchReliability(read: () => Reliability): void
   /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
 }
@@ -142,6 +145,39 @@ export function createMetrics(): Metrics {
         registers,
         collect() {
           for (const { origin, up } of read()) this.set({ upstream: origin }, up ? 1 : 0)
+        },
+      })
+    },
+    watchReliability(read) {
+      new Gauge({
+        name: 'qis_calibration_error',
+        help: 'Mean distance between expected and observed outcomes, of what was told and of the posterior alone',
+        labelNames: ['of'],
+        registers,
+        collect() {
+          for (const [of, value = 0] of Object.entries(read().calibrationError)) this.set({ of }, value)
+        },
+      })
+      new Gauge({
+        name: 'qis_brier_score',
+        help: 'Mean squared error of expected outcomes, of what was told and of the posterior alone',
+        labelNames: ['of'],
+        registers,
+        collect() {
+          for (const [of, value = 0] of Object.entries(read().brier)) this.set({ of }, value)
+        },
+      })
+      new Gauge({
+        name: 'qis_reliability',
+        help: 'Rated answers by what was told of them, in tenths: how many, mean told, mean outcome',
+        labelNames: ['from', 'value'],
+        registers,
+        collect() {
+          for (const { from, count, predicted = 0, observed = 0 } of read().bins) {
+            this.set({ from, value: 'count' }, count)
+            this.set({ from, value: 'predicted' }, predicted)
+            this.set({ from, value: 'observed' }, observed)
+          }
         },
       })
     },

@@ -9,7 +9,7 @@ import type { Metrics } from './metrics.ts'
 import { bearerCheck } from './token.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'verifyLedger' | 'status'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status'>
   metrics: Metrics
   feedback: Feedback
   logger: FastifyBaseLogger
@@ -56,6 +56,7 @@ export function createOperations(
       const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
       return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
     })
+    guarded.get('/qis/reliability', async () => router.reliability())
     guarded.get('/qis/ledger/verify', async () => {
       const { head, ...verdict } = await router.verifyLedger()
       return { ...verdict, head: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') } }

@@ -8,6 +8,7 @@ import { createEvidenceIndex, SELF } from './evidence.ts'
 import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
+import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeyCache } from './keyspace.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
@@ -16,6 +17,7 @@ import { mayReplace, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
+import type { Calibration } from './synthesis/calibration.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
@@ -61,12 +63,18 @@ export interface Question {
 }
 
 export interface Insight extends Estimate {
+  /** What the evidence alone lets expect; `confidence` is that, corrected by what this site has seen of the model. */
+  posterior: number
   /** The question's fingerprint, 16 hex digits. */
   code: string
 }
 
 /** What was observed of an answer; the question is named by its code, since its vector is long gone. */
-export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & { requestId: string }
+export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & {
+  requestId: string
+  /** The posterior when it was asked; undefined when nothing was known. */
+  expected?: number | undefined
+}
 
 /**
  * `known`: just this was learnt before, and nothing changes; so a caller that does not know what became of an earlier
@@ -83,6 +91,10 @@ export interface Router {
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
   withdraw(requestId: string): Promise<boolean>
+  /** What is to be expected of an answer now that the model's own confidence is known, 0..1. */
+  calibrated(model: string, posterior: number, own?: number): number
+  /** What was told and what came of it. */
+  reliability: Calibration['reliability']
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */
@@ -94,6 +106,7 @@ export interface Router {
 
 const OUTBOX_INTERVAL_MS = 5_000
 const SWEEP_INTERVAL_MS = 10 * 60_000
+const SAVE_INTERVAL_MS = 5_000
 const MAX_REVISION = 255
 /** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
 const INSIGHT_LIFETIME_S = 60
@@ -110,6 +123,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence)
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
+  const calibration = createKeptCalibration({ store, logger })
   const answerSecret = identity.secret('answer')
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
@@ -173,6 +187,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // Peers that ask are no longer handed what may not leave any more.
         else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
       }
+      await calibration.restore()
+      every(SAVE_INTERVAL_MS, calibration.save)
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()
@@ -196,18 +212,21 @@ export function createRouter(components: RouterComponents, options: RouterOption
       const { vector, model, domain, prior = 0.5 } = question
       const { query, table } = queries.of(vector)
       if (networkUp && isShared(domain, domains)) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
-      const subject = `${model}/${domain}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
+      const subject = `${model}/${domain}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      const estimated = estimate(neighbours, { model, domain, prior, now: now() }, evidence)
       const insight: Insight = {
+        ...estimated,
         code: query.code,
-        ...estimate(neighbours, { model, domain, prior, now: now() }, evidence),
+        posterior: estimated.confidence,
+        confidence: calibration.apply(model, estimated.confidence, question.prior),
       }
       query.known = { subject, insight }
       return insight
     },
 
-    learn({ requestId, ...report }) {
+    learn({ requestId, expected, ...report }) {
       const answer = answerOf(requestId)
       return turns.take(answer, async () => {
         const held = await store.outcome(answer)
@@ -218,6 +237,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
         await remember(outcome, requestId)
+        calibration.learn(outcome, expected, held)
         return held ? 'updated' : 'recorded'
       })
     },
@@ -232,6 +252,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
         return true
       })
     },
+
+    calibrated: calibration.apply,
+    reliability: calibration.reliability,
 
     async ledger(page) {
       return (await store.ledger(page)).map(ledgerLine)
@@ -258,13 +281,17 @@ export function createRouter(components: RouterComponents, options: RouterOption
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
+      await calibration.save()
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
   }
 }
 
-function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
+function says(
+  { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
+  report: Omit<Report, 'requestId' | 'expected'>,
+) {
   return !withdrawn && isDeepStrictEqual(held, report)
 }
 

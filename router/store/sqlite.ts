@@ -37,6 +37,7 @@ export const routerSchema: Schema = {
     // A cap on what leaves a day looks at the last of one key.
     'CREATE INDEX ledger_by_key ON ledger (key, left_at)',
     ledgerMigration,
+    'CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT',
   ],
 }
 
@@ -175,6 +176,13 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
     ledger: ledger.page,
     wholeLedger: ledger.all,
     ledgerChain: ledger.chain,
+    async state(name) {
+      const [row] = await database.all('SELECT value FROM state WHERE name = ?', [name])
+      return row && String(row.value)
+    },
+    async putState(name, value) {
+      await database.write([{ sql: 'INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)', params: [name, value] }])
+    },
     async sweep(now) {
       await deleteExpired('outcomes', 'expires', now)
       await deleteExpired('packets', 'expires', now)

@@ -59,6 +59,10 @@ export interface Store {
   wholeLedger(): AsyncIterable<LedgerEntry>
   ledgerChain(): Promise<LedgerChain>
 
+  /** What was learnt over time and cannot be told from what is live; a few kilobytes at most. */
+  state(name: string): Promise<string | undefined>
+  putState(name: string, value: string): Promise<void>
+
   /** Deletes what has expired. */
   sweep(now: number): Promise<void>
 }
