@@ -91,7 +91,7 @@ export async function createSidecar(
       observer: metrics,
       logger: logger.child({ part: 'router' }),
     },
-    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
+    { ...sharingOptions(config, Object.keys(domainRules?.domains ?? {})), estimator: config.estimator },
   )
   parts.defer(() => router.stop())
   metrics.watchSwarm(() => {

@@ -19,6 +19,7 @@ import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
 import type { Calibration } from './synthesis/calibration.ts'
 import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
+import { seedEstimate } from './synthesis/seed.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
 
@@ -34,6 +35,7 @@ export interface RouterComponents {
 }
 
 export type NetworkMode = 'off' | 'receive' | 'share'
+export type Estimator = 'ours' | 'seed'
 
 export interface RouterOptions {
   /** `receive` takes peers' packets and sends none; `off` touches no network at all. */
@@ -43,6 +45,8 @@ export interface RouterOptions {
   domains?: SharedDomains | undefined
   /** `domain` joins every cell of `domains.only`, which is then `general` unless given. @default the profile's */
   interest?: Interest | undefined
+  /** How outcomes are weighed; `seed` by the published pattern's own rule, for comparison. @default 'ours' */
+  estimator?: Estimator
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
   /** Nearest cells whose evidence is read. @default 8 */
@@ -115,7 +119,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
-  const { ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { estimator = 'ours', ttlHours = 168, probes = 8, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
@@ -214,16 +218,22 @@ export function createRouter(components: RouterComponents, options: RouterOption
       if (networkUp && isShared(domain, domains)) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
-      const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      const estimated = estimate(neighbours, { model, domain, prior, now: now() }, evidence)
-      const insight: Insight = {
-        ...estimated,
-        code: query.code,
-        posterior: estimated.confidence,
-        confidence: calibration.apply(model, estimated.confidence, question.prior),
-      }
+      const estimated = estimator === 'seed' ? bySeedRule() : byOurs()
+      const { confidence: posterior } = estimated
+      const confidence = estimator === 'seed' ? posterior : calibration.apply(model, posterior, question.prior)
+      const insight: Insight = { ...estimated, code: query.code, posterior, confidence }
       query.known = { subject, insight }
       return insight
+
+      function byOurs(): Estimate {
+        const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+        return estimate(neighbours, { model, domain, prior, now: now() }, evidence)
+      }
+      function bySeedRule(): Estimate {
+        const { code, cells } = query
+        const bucket = evidence.near(table(), cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
+        return seedEstimate(bucket, { code, domain, prior, now: now() })
+      }
     },
 
     learn({ requestId, expected, ...report }) {
