@@ -27,9 +27,9 @@ else {
   const results = []
   for (const keys of values.keys.split(',').map(Number)) results.push(await measure(keys))
   if (!values.json) {
-    for (const { keys, start, then, rssMb } of results) {
+    for (const { keys, start, after, rssMb } of results) {
       process.stdout.write(
-        `${keys} keys: ${start.cpuS.toFixed(1)} s of CPU in the first ${seconds} s, then ${then.toFixed(2)} % of a core, ${rssMb} MB\n`,
+        `${keys} keys: ${start.cpuS.toFixed(1)} s of CPU in the first ${seconds} s, then ${after.toFixed(2)} % of a core, ${rssMb} MB\n`,
       )
     }
   }
@@ -41,7 +41,7 @@ interface Measured {
   /** CPU seconds in the first stretch, of joining, announcing, looking for others, and asking them for packets. */
   start: { cpuS: number }
   /** Per cent of a core in the stretch after it, in which a short one still announces. */
-  then: number
+  after: number
   rssMb: number
 }
 
@@ -85,7 +85,7 @@ async function beNode(keys: number, bootstrap: string[]): Promise<void> {
   process.send?.({
     keys,
     start: { cpuS: (joined.user + joined.system) / 1e6 },
-    then: (rested.user + rested.system) / 1e4 / seconds,
+    after: (rested.user + rested.system) / 1e4 / seconds,
     rssMb: Math.round(process.memoryUsage().rss / 1e6),
   } satisfies Measured)
   process.disconnect()
