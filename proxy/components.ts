@@ -115,7 +115,7 @@ export async function createSidecar(
       admits: membership.admits,
       logger: logger.child({ part: 'router' }),
     },
-    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
+    { ...sharingOptions(config, Object.keys(domainRules?.domains ?? {})), estimator: config.estimator },
   )
   parts.defer(() => router.stop())
   metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
@@ -123,6 +123,7 @@ export async function createSidecar(
     const { peers, keys, evidence } = router.status()
     return { peers: peers.length, cells: keys, evidence }
   })
+  metrics.watchReliability(() => router.reliability().all)
   const answers = parts.use(
     createAnswerIndex(
       {
