@@ -36,7 +36,8 @@ suite('POST /qis/advise', () => {
     await using sidecar = await startTestSidecar(upstream.url)
     const advise = async (body: object) => (await (await post(sidecar.data, body, { path })).json()) as Told
     const nothing = await advise({ text: DOSE, model: MODEL })
-    assert.deepEqual([nothing.domain, nothing.domain_source, nothing.cells.length], ['general', 'default', 8])
+    assert.deepEqual([nothing.domain, nothing.domain_source], ['general', 'default'])
+    assert.ok(nothing.cells.length >= 8 && nothing.cells.every(({ outcomes }) => outcomes === 0))
     assert.deepEqual(
       [nothing.models[0]?.confidence, nothing.models[0]?.evidence, nothing.models[0]?.variant],
       [null, 'none', 'alpha-7b'],
