@@ -124,6 +124,7 @@ export function createAdviser(
           time: Math.floor(clock() / 1000),
           ...(strategy !== undefined && { strategy }),
           ...(known !== undefined && { confidence: known }),
+          ...(insight.grade !== 'none' && { expected: Math.round(insight.posterior * 1000) / 1000 }),
           ...(refinement && { trial: { type: refinement.type, treated: refinement.treated } }),
         },
       }

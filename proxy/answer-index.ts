@@ -21,6 +21,8 @@ export interface AnswerRecord {
   confidence?: number
   /** Where its prompt could be refined: whether it was. */
   trial?: TrialMark
+  /** What the evidence let expect when it was asked, 0..1; absent when there was none. */
+  expected?: number
   /** What was seen of it that is no good; only where there is something. */
   facts?: AnswerFact[]
 }

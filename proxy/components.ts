@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
+import { createThreadedNetwork } from '../router/network/threaded.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
@@ -91,7 +92,7 @@ export async function createSidecar(
       },
     ),
   )
-  const network = createLibp2pNetwork(
+  const network = (config.p2pThread ? createThreadedNetwork : createLibp2pNetwork)(
     { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
       ...membership.current(),
@@ -114,7 +115,7 @@ export async function createSidecar(
       admits: membership.admits,
       logger: logger.child({ part: 'router' }),
     },
-    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
+    { ...sharingOptions(config, Object.keys(domainRules?.domains ?? {})), estimator: config.estimator },
   )
   parts.defer(() => router.stop())
   metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
@@ -122,6 +123,7 @@ export async function createSidecar(
     const { peers, keys, evidence } = router.status()
     return { peers: peers.length, cells: keys, evidence }
   })
+  metrics.watchReliability(() => router.reliability().all)
   const answers = parts.use(
     createAnswerIndex(
       {

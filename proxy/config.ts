@@ -1,6 +1,7 @@
 /** All that an operator can set: one schema with defaults, read from the environment here and nowhere else. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import type { Estimator } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
 import { type AccessConfig, accessVariables } from './config/access.ts'
 import { type NetworkConfig, networkVariables } from './config/network.ts'
@@ -32,6 +33,7 @@ export interface Config extends AccessConfig, NetworkConfig, SharingConfig, Uses
   implicit: readonly ImplicitRule[]
   dataDir: string
   receiptLifetimeS: number
+  estimator: Estimator
   p2pListen: string[]
   bootstrap: string[]
   embedder: 'static' | 'minilm' | 'transformers'
@@ -147,6 +149,12 @@ const variables = {
     parse: whole(1, 90 * 24 * 3600),
   },
   ...sharingVariables,
+  estimator: {
+    name: 'QIS_ESTIMATOR',
+    default: 'ours',
+    help: "how outcomes are weighed: ours, or seed, the published pattern's own rule, to compare with",
+    parse: oneOf<Estimator>('ours', 'seed'),
+  },
   p2pListen: {
     name: 'QIS_P2P_LISTEN',
     default: '/ip4/127.0.0.1/tcp/0',

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { NetworkObserver } from '../router/network/events.ts'
 import type { Grade } from '../router/synthesis/estimator.ts'
+import type { Reliability } from '../router/synthesis/reliability.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
@@ -25,6 +26,8 @@ export interface Metrics extends RouterObserver, NetworkObserver, ObservationMet
   watchUpstreams(read: () => UpstreamStatus[]): void
   /** Read at each scrape. */
   watchDatabase(read: () => Promise<number>): void
+  /** Read at each scrape. */
+  watchReliability(read: () => Reliability): void
   /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
 }
@@ -181,6 +184,39 @@ export function createMetrics(): Metrics {
         registers,
         async collect() {
           this.set(await read())
+        },
+      })
+    },
+    watchReliability(read) {
+      new Gauge({
+        name: 'qis_calibration_error',
+        help: 'Mean distance between expected and observed outcomes, of what was told and of the posterior alone',
+        labelNames: ['of'],
+        registers,
+        collect() {
+          for (const [of, value = 0] of Object.entries(read().calibrationError)) this.set({ of }, value)
+        },
+      })
+      new Gauge({
+        name: 'qis_brier_score',
+        help: 'Mean squared error of expected outcomes, of what was told and of the posterior alone',
+        labelNames: ['of'],
+        registers,
+        collect() {
+          for (const [of, value = 0] of Object.entries(read().brier)) this.set({ of }, value)
+        },
+      })
+      new Gauge({
+        name: 'qis_reliability',
+        help: 'Rated answers by what was told of them, in tenths: how many, mean told, mean outcome',
+        labelNames: ['from', 'value'],
+        registers,
+        collect() {
+          for (const { from, count, predicted = 0, observed = 0 } of read().bins) {
+            this.set({ from, value: 'count' }, count)
+            this.set({ from, value: 'predicted' }, predicted)
+            this.set({ from, value: 'observed' }, observed)
+          }
         },
       })
     },

@@ -11,7 +11,7 @@ import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'verifyLedger' | 'status'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status'>
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
@@ -75,6 +75,7 @@ export function createOperations(
       const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
       return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
     })
+    routes.get('/qis/reliability', async () => router.reliability())
     routes.get('/qis/ledger/verify', async () => {
       const { head, ...verdict } = await router.verifyLedger()
       return { ...verdict, head: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') } }

@@ -19,6 +19,7 @@ import {
 } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
+import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeyCache } from './keyspace.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import { modelFamily } from './model-variant.ts'
@@ -28,8 +29,10 @@ import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
+import type { Calibration } from './synthesis/calibration.ts'
 import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { createMixing } from './synthesis/mixing.ts'
+import { seedEstimate } from './synthesis/seed.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
 
@@ -47,6 +50,7 @@ export interface RouterComponents {
 }
 
 export type NetworkMode = 'off' | 'receive' | 'share'
+export type Estimator = 'ours' | 'seed'
 
 export interface RouterOptions {
   /** `receive` takes peers' packets and sends none; `off` touches no network at all. */
@@ -56,6 +60,8 @@ export interface RouterOptions {
   domains?: SharedDomains | undefined
   /** `domain` joins every cell of `domains.only`, which is then `general` unless given. @default the profile's */
   interest?: Interest | undefined
+  /** How outcomes are weighed; `seed` by the published pattern's own rule, for comparison. @default 'ours' */
+  estimator?: Estimator
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
   /** Nearest cells whose evidence is read. @default 11 */
@@ -90,12 +96,18 @@ export interface Surroundings {
 }
 
 export interface Insight extends Estimate {
+  /** What the evidence alone lets expect; `confidence` is that, corrected by what this site has seen of the model. */
+  posterior: number
   /** The question's fingerprint, 16 hex digits. */
   code: string
 }
 
 /** What was observed of an answer; the question is named by its code, since its vector is long gone. */
-export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & { requestId: string }
+export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & {
+  requestId: string
+  /** The posterior when it was asked; undefined when nothing was known. */
+  expected?: number | undefined
+}
 
 /**
  * `known`: just this was learnt before, and nothing changes; so a caller that does not know what became of an earlier
@@ -118,6 +130,10 @@ export interface Router {
   withdraw(requestId: string): Promise<boolean>
   /** Drops what was learnt from peers that are not admitted any more. */
   forgetStrangers(): Promise<void>
+  /** What is to be expected of an answer now that the model's own confidence is known, 0..1. */
+  calibrated(model: string, posterior: number, own?: number): number
+  /** What was told and what came of it. */
+  reliability: Calibration['reliability']
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */
@@ -129,19 +145,20 @@ export interface Router {
 
 const OUTBOX_INTERVAL_MS = 5_000
 const SWEEP_INTERVAL_MS = 10 * 60_000
+const SAVE_INTERVAL_MS = 5_000
 const MAX_REVISION = 255
 /** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
 const INSIGHT_LIFETIME_S = 60
 const PRIOR = 0.5
 const MIXING_STATE = 'mixing'
-const SAVE_INTERVAL_MS = 60_000
+const SAVE_MIXING_MS = 60_000
 
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
   const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
-  const { ttlHours = 168, probes = 11, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { estimator = 'ours', ttlHours = 168, probes = 11, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
@@ -151,6 +168,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const mixing = createMixing()
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
+  const calibration = createKeptCalibration({ store, logger })
   const answerSecret = identity.secret('answer')
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
@@ -218,6 +236,12 @@ export function createRouter(components: RouterComponents, options: RouterOption
     observer.benefitMeasured(mixing.score(domain, expected, signal, OBSERVER_WEIGHT[seenBy]))
   }
 
+  function told(estimated: Estimate, code: string, { model, prior }: Question): Insight {
+    const { confidence: posterior } = estimated
+    const confidence = estimator === 'seed' ? posterior : calibration.apply(model, posterior, prior)
+    return { ...estimated, code, posterior, confidence }
+  }
+
   const saveMixing = () =>
     store
       .putState(MIXING_STATE, mixing.save())
@@ -239,13 +263,15 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // Peers that ask are no longer handed what may not leave any more.
         else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
       }
+      await calibration.restore()
+      every(SAVE_INTERVAL_MS, calibration.save)
+      every(SAVE_MIXING_MS, saveMixing)
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()
         store.sweep(now()).catch(error => logger.warn({ err: error }, 'expired entries could not be deleted'))
       })
       if (mode === 'off') return
-      every(SAVE_INTERVAL_MS, saveMixing)
       try {
         await network.start(handlers)
         networkUp = true
@@ -264,22 +290,27 @@ export function createRouter(components: RouterComponents, options: RouterOption
       const { query, table } = queries.of(vector)
       if (networkUp && asked && isShared(domain, domains))
         attention.notice(query.cells.map(cell => keys.of(domain, cell)))
-      const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
+      const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
-      const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      const insight: Insight = {
-        code: query.code,
-        ...estimate(
-          neighbours,
-          { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) },
-          evidence,
-        ),
-      }
+      const estimated = estimator === 'seed' ? bySeedRule() : byOurs()
+      const insight = told(estimated, query.code, question)
       query.known = { subject, insight }
       return insight
+
+      function byOurs(): Estimate {
+        const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+        const of = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
+        return estimate(neighbours, of, evidence)
+      }
+      function bySeedRule(): Estimate {
+        const { code, cells } = query
+        const bucket = evidence.near(table(), cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
+        return seedEstimate(bucket, { code, domain, prior, now: now() })
+      }
     },
 
-    suppose({ vector, model, domain, strategy, prior = PRIOR }, signals) {
+    suppose(question, signals) {
+      const { vector, model, domain, strategy, prior = PRIOR } = question
       const { query, table } = queries.of(vector)
       const dots = table()
       const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
@@ -290,14 +321,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
         item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }, decoded),
         similarity: likeness,
       }))
-      return {
-        code: query.code,
-        ...estimate(
-          [...supposed, ...neighbours],
-          { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) },
-          evidence,
-        ),
-      }
+      const asked = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
+      return told(estimate([...supposed, ...neighbours], asked, evidence), query.code, question)
     },
 
     around(vector) {
@@ -309,7 +334,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }
     },
 
-    learn({ requestId, ...report }) {
+    learn({ requestId, expected, ...report }) {
       const answer = answerOf(requestId)
       return turns.take(answer, async () => {
         const held = await store.outcome(answer)
@@ -322,6 +347,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         // A second word on an answer tells nothing of what was advised before the first.
         if (!held) score(outcome)
         await remember(outcome, requestId)
+        calibration.learn(outcome, expected, held)
         return held ? 'updated' : 'recorded'
       })
     },
@@ -338,6 +364,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     forgetStrangers,
+    calibrated: calibration.apply,
+    reliability: calibration.reliability,
 
     async ledger(page) {
       return (await store.ledger(page)).map(ledgerLine)
@@ -364,7 +392,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
-      await saveMixing()
+      await Promise.all([saveMixing(), calibration.save()])
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
@@ -394,7 +422,10 @@ function supposedOutcome(
   }
 }
 
-function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
+function says(
+  { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
+  report: Omit<Report, 'requestId' | 'expected'>,
+) {
   return !withdrawn && isDeepStrictEqual(held, report)
 }
 

@@ -21,7 +21,8 @@ export interface Plan {
   perSecond: number
   /** A packet that takes longer was not delivered. */
   withinMs: number
-  shares: { nodes: number; steps: readonly number[]; packets: number } | undefined
+  /** Beside the nodes that are asked, so many that only give feedback. */
+  shares: { nodes: number; authors: number; steps: readonly number[]; packets: number } | undefined
   churn:
     | { stable: number; silent: number; mortal: number; replacements: number; seconds: number; lookups: number }
     | undefined
@@ -98,15 +99,12 @@ async function totals(swarm: Swarm) {
 
 export async function measureReceived(questions: Questions, plan: Plan): Promise<ShareRow[]> {
   if (!plan.shares) return []
-  const { nodes, steps, packets } = plan.shares
+  const { nodes, authors: authorCount, steps, packets } = plan.shares
   await using swarm = createSwarm(questions, { topics: topicsFor(nodes) })
   await swarm.grow(nodes, perProcess(nodes))
-  return await measureShares(swarm, questions.random, {
-    steps,
-    packets,
-    perSecond: plan.perSecond,
-    text: questions.any,
-  })
+  const authors = await swarm.grow(authorCount, authorCount)
+  const { perSecond } = plan
+  return await measureShares(swarm, questions.random, { authors, steps, packets, perSecond, text: questions.any })
 }
 
 export async function measureUnrest(

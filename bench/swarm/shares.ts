@@ -1,8 +1,9 @@
 /** How much of all packets a node receives, the more distinct questions it is asked. */
 import { setTimeout as wait } from 'node:timers/promises'
+import type { RoutingKey } from '../../router/keyspace.ts'
 import { type Emitted, emit, journalsOf } from './deliveries.ts'
 import { mean } from './fit.ts'
-import type { Kind, Swarm } from './swarm.ts'
+import type { Kind, Member, Swarm } from './swarm.ts'
 
 export interface ShareRow {
   /** Distinct questions that each node was asked so far. */
@@ -23,41 +24,64 @@ interface KindShare {
 }
 
 const SETTLE_MS = 15_000
+const DEPART_MS = 20_000
 const ARRIVE_MS = 2_000
+const LOOK_MS = 500
 
-/** Lets every member be asked ever more, and others give feedback on questions of all kinds in between. */
+/** Lets members be asked ever more, and others (the authors) give feedback on questions of all kinds in between. */
 export async function measureShares(
   swarm: Swarm,
   random: () => number,
-  options: { steps: readonly number[]; packets: number; perSecond: number; text: () => string },
+  options: {
+    authors: readonly Member[]
+    steps: readonly number[]
+    packets: number
+    perSecond: number
+    text: () => string
+  },
 ): Promise<ShareRow[]> {
-  const { steps, packets, perSecond, text } = options
+  const { authors, steps, packets, perSecond, text } = options
   const emitted: Emitted[] = []
   const rows: ShareRow[] = []
-  const authors = swarm.alive().filter(({ kind }) => kind === 'mixed')
+  const asked = swarm.alive().filter(member => !authors.includes(member))
   for (const questions of steps) {
-    await Promise.all(swarm.alive().map(member => swarm.askUpTo(member, questions)))
+    await Promise.all(asked.map(member => swarm.askUpTo(member, questions)))
     await swarm.settle(SETTLE_MS)
     emitted.push(...(await emit(swarm, random, { packets, perSecond, authors, text })))
+    await departed(swarm, authors, emitted.length)
     await wait(ARRIVE_MS)
-    rows.push({ questions, packets: emitted.length, ...(await sharesOf(swarm, emitted)) })
+    rows.push({ questions, packets: emitted.length, ...(await sharesOf(swarm, asked, emitted)) })
   }
   return rows
 }
 
-async function sharesOf(swarm: Swarm, emitted: readonly Emitted[]): Promise<Record<Kind, KindShare>> {
-  const journals = await journalsOf(swarm, swarm.alive())
+/** Resolves when the authors have tried to hand out so many packets, or the time is up: each waits for those before it. */
+async function departed(swarm: Swarm, authors: readonly Member[], packets: number): Promise<void> {
+  const deadline = performance.now() + DEPART_MS
+  while (performance.now() < deadline) {
+    const journals = await journalsOf(swarm, authors)
+    const names = [...journals.values()].flatMap(({ sent }) => sent.map(({ answer }) => answer))
+    if (new Set(names).size >= packets) return
+    await wait(LOOK_MS)
+  }
+}
+
+async function sharesOf(
+  swarm: Swarm,
+  asked: readonly Member[],
+  emitted: readonly Emitted[],
+): Promise<Record<Kind, KindShare>> {
+  const journals = await journalsOf(swarm, asked)
   const shares: Record<Kind, KindShare[]> = { single: [], mixed: [] }
   for (const [member, journal] of journals) {
-    const others = emitted.filter(({ author }) => author !== member)
-    const names = new Set(others.map(({ answer }) => answer))
-    const left = new Set(journal.leaves.map(({ key }) => key))
+    const names = new Set(emitted.map(({ answer }) => answer))
+    const times = (of: { key: RoutingKey }[], wanted: RoutingKey) => of.filter(({ key }) => key === wanted).length
     const joined = new Set(journal.joins.map(({ key }) => key))
     const arrived = journal.arrivals.filter(({ answer }) => names.has(answer))
     shares[member.kind].push({
-      subscribed: arrived.filter(({ key }) => joined.has(key)).length / others.length,
-      held: arrived.length / others.length,
-      cells: [...joined].filter(key => !left.has(key)).length,
+      subscribed: arrived.filter(({ key }) => joined.has(key)).length / emitted.length,
+      held: arrived.length / emitted.length,
+      cells: [...joined].filter(key => times(journal.joins, key) > times(journal.leaves, key)).length,
     })
   }
   const average = (all: KindShare[]): KindShare => ({

@@ -1,4 +1,4 @@
-/** Puts what was just measured into docs/scaling.md, between marks, and leaves the words around it alone. */
+/** Puts what was just measured into docs/scaling.md, between marks, and leaves the words and what was not measured alone. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
@@ -39,11 +39,11 @@ export async function writeDocs(
   const file = join(DOCS, 'scaling.md')
   const filled = {
     ...blocks,
-    simulated: simulatedTable(simulated),
-    agreement: agreementTable(sizes, simulated),
-    deep: simulatedTable(deep),
+    ...(simulated.length > 0 && { simulated: simulatedTable(simulated), deep: simulatedTable(deep) }),
+    ...(simulated.length > 0 && sizes.length > 0 && { agreement: agreementTable(sizes, simulated) }),
   }
   await writeFile(file, fillBlocks(await readFile(file, 'utf8'), filled))
+  if (simulated.length === 0) return
   const rpcsOf = (rows: readonly Simulated[]) => rows.map(row => [row.n, row.rpcs.p50] as const)
   const chart = drawChart('What it costs to find who shares a kind of question', 'requests, or hops', [
     {

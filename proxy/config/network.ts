@@ -8,6 +8,8 @@ export interface NetworkConfig {
   mdns: boolean
   relays: string[]
   dht: 'auto' | 'server' | 'client'
+  /** Whether libp2p runs in a thread of its own. */
+  p2pThread: boolean
   /** Folder of a closed swarm's files; undefined for the one in the data folder, if it is there. */
   swarm: string | undefined
 }
@@ -36,6 +38,12 @@ export const networkVariables = {
     default: 'auto',
     help: 'whether to keep records for others: server, client, or auto: unless they cannot connect to this node',
     parse: oneOf('auto', 'server', 'client'),
+  },
+  p2pThread: {
+    name: 'QIS_P2P_THREAD',
+    default: 'on',
+    help: 'whether the network has a thread of its own, so that its work holds up no request: on, or off to save memory',
+    parse: value => oneOf('on', 'off')(value) === 'on',
   },
   swarm: {
     name: 'QIS_SWARM',

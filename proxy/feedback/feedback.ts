@@ -16,7 +16,7 @@ export interface FeedbackComponents {
   answers: AnswerIndex
   receipts: Receipts
   store: FeedbackStore
-  router: Pick<Router, 'learn' | 'withdraw'>
+  router: Pick<Router, 'learn' | 'withdraw' | 'calibrated'>
   logger: Pick<Logger, 'warn'>
   onTaken?(rating: string, status: string, source: string): void
   telemetry?: Pick<Telemetry, 'evaluated'> | undefined
@@ -43,6 +43,8 @@ export interface Feedback extends AsyncDisposable {
   find(id: string): Promise<StoredFeedback | undefined>
   /** All that was said of these answers. */
   of(requestIds: readonly string[]): Promise<StoredFeedback[]>
+  /** What is to be expected of an answer, its own confidence included, 0..1; undefined when nothing was known of it. */
+  expected(answer: AnswerRecord | undefined): number | undefined
   list(filter: FeedbackFilter): ReturnType<FeedbackStore['list']>
 }
 
@@ -143,6 +145,10 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
     async find(id) {
       const [feedback] = await store.byId([id])
       return feedback
+    },
+    expected(answer) {
+      if (answer?.expected === undefined) return undefined
+      return router.calibrated(answer.model, answer.expected, answer.confidence)
     },
     list: filter => store.list(filter),
     async [Symbol.asyncDispose]() {

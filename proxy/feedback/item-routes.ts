@@ -36,7 +36,7 @@ export function feedbackItemRoutes(
     if (!found || !mayTouch(found, reach)) {
       throw new HttpError('unknown_id', `there is no feedback ${id}`, { field: 'id' })
     }
-    return viewOf(found)
+    return viewOf(found, feedback.expected(found.answer))
   }
 
   app.get(url, async request => show(idOf(request), permit(request)))
@@ -64,6 +64,9 @@ export function feedbackItemRoutes(
 export function feedbackListRoute(app: FastifyInstance, feedback: Feedback): void {
   app.get('/qis/feedback', async request => {
     const { entries, next } = await feedback.list(readFilter(request.query as Record<string, unknown>))
-    return { feedback: entries.map(viewOf), next_cursor: next ? writeCursor(next) : null }
+    return {
+      feedback: entries.map(entry => viewOf(entry, feedback.expected(entry.answer))),
+      next_cursor: next ? writeCursor(next) : null,
+    }
   })
 }

@@ -60,7 +60,7 @@ export function createGate(components: GateComponents, options: { maxConnections
 }
 
 /** Undefined for what comes through a relay: its address is not the peer's. */
-function hostOf(connection: MultiaddrConnection): string | undefined {
+export function hostOf(connection: Pick<MultiaddrConnection, 'remoteAddr'>): string | undefined {
   const text = connection.remoteAddr.toString()
   if (text.includes('/p2p-circuit')) return undefined
   try {

@@ -71,7 +71,7 @@ export interface Libp2pNetworkOptions extends Access {
   tendMs?: number
   /** Packets a second that one peer may relay to us, after a burst of ten times as many. */
   packetsPerSecond?: number
-  /** The same for all peers together. */
+  /** The same for all peers together, after a burst of four times as many. */
   totalPacketsPerSecond?: number
   /**
    * What a peer may cost a second before it has to wait, in bytes and their like: its bytes, 2 KiB for a packet, a

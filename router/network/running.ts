@@ -11,7 +11,7 @@ import { deadline, within } from './deadline.ts'
 import { createDiscovery } from './discovery.ts'
 import type { NetworkEvent } from './events.ts'
 import { createExchange, MAX_SYNC_STREAMS, SYNC_PROTOCOL } from './exchange.ts'
-import { createGate } from './gate.ts'
+import { createGate, hostOf } from './gate.ts'
 import { createGossip } from './gossip.ts'
 import { createJudge } from './judge.ts'
 import { type NetworkHandlers, NetworkStartError } from './network.ts'
@@ -42,9 +42,11 @@ const REFILLS_PER_TENDING = 4
 /** To one host: connections that came to nothing, before it has to wait for the next. */
 const FAILED_CONNECTIONS = { perSecond: 0.5, burst: 10 }
 const DHT_REQUEST_COST = 2_048
+/** That a peer which had to be shunned counts for: its owner comes back under another name. */
+const SHUNNED_FAILURES = 5
 /** Seconds of a peer's rate that it may save up, and that one never seen before is given. */
 const SAVED_S = 16
-const CREDIT_S = 2
+const CREDIT_S = 0.5
 
 /** Joins what is in `joined` already; `join` and `leave` follow a change of it. */
 export async function startNetwork(
@@ -68,6 +70,7 @@ export async function startNetwork(
       streamCost: DHT_REQUEST_COST,
     },
   )
+  const failures = createRateLimit({ now }, FAILED_CONNECTIONS)
   const gate = createGate(
     {
       admitted,
@@ -76,7 +79,7 @@ export async function startNetwork(
         const open = node.getConnections()
         return { all: open.length, inbound: open.filter(({ direction }) => direction === 'inbound').length }
       },
-      failures: createRateLimit({ now }, FAILED_CONNECTIONS),
+      failures,
       count,
     },
     settings,
@@ -92,11 +95,15 @@ export async function startNetwork(
     if (!reputation.blame(peer.toString())) return
     count('peer_shunned')
     logger.warn({ peer: peer.toString() }, 'a peer keeps breaking the rules and is shunned')
-    for (const connection of node.getConnections(peer)) connection.abort(new Error('this peer is shunned'))
+    for (const connection of node.getConnections(peer)) {
+      const host = hostOf(connection)
+      for (let failure = 0; host !== undefined && failure < SHUNNED_FAILURES; failure += 1) failures.take(host)
+      connection.abort(new Error('this peer is shunned'))
+    }
     letGo(peer)
   }
 
-  const perSecond = (rate: number) => createRateLimit({ now }, { perSecond: rate, burst: 10 * rate })
+  const perSecond = (rate: number, burst: number) => createRateLimit({ now }, { perSecond: rate, burst })
   const { judge, list } = createJudge({ handlers, blame, logger })
   const background = createBackground(
     { logger },
@@ -109,8 +116,8 @@ export async function startNetwork(
   const gossip = createGossip({
     pubsub: node.services.pubsub,
     joined,
-    limit: perSecond(settings.packetsPerSecond),
-    totalLimit: perSecond(settings.totalPacketsPerSecond),
+    limit: perSecond(settings.packetsPerSecond, 10 * settings.packetsPerSecond),
+    totalLimit: perSecond(settings.totalPacketsPerSecond, 4 * settings.totalPacketsPerSecond),
     throttle,
     count,
     judge,

@@ -6,6 +6,7 @@ import { insightHeaders, readHints } from '../../proxy/insight-headers.ts'
 import type { Insight } from '../../router/router.ts'
 
 const insight: Insight = {
+  posterior: 0.41,
   code: 'a3f7c9d1b2e40000',
   confidence: 0.734,
   adjustment: -0.118,
