@@ -29,6 +29,7 @@ import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
+import type { Standing } from './synthesis/agreement.ts'
 import type { Calibration } from './synthesis/calibration.ts'
 import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { createMixing } from './synthesis/mixing.ts'
@@ -93,6 +94,8 @@ export interface Surroundings {
   cells: readonly number[]
   /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
   neighbours: Near<Evidence>[]
+  /** What their authors' words have been worth here so far. */
+  standing(author: string): Standing
 }
 
 export interface Insight extends Estimate {
@@ -331,6 +334,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         code: query.code,
         cells: query.cells,
         neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+        standing: evidence.standing,
       }
     },
 
