@@ -2,34 +2,23 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
-import type { Near } from './code-index.ts'
 import { comparedBy } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
-import {
-  type DecodedCode,
-  decode,
-  dotTable,
-  encode,
-  nearestCells,
-  project,
-  referenceTexts,
-  similarity,
-} from './fingerprint.ts'
+import { createEvidenceIndex, SELF } from './evidence.ts'
+import { decode, referenceTexts } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeyCache } from './keyspace.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
-import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
-import type { Standing } from './synthesis/agreement.ts'
+import { createQueries, type Surroundings, supposedOutcomes } from './surroundings.ts'
 import type { Calibration } from './synthesis/calibration.ts'
 import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { createMixing } from './synthesis/mixing.ts'
@@ -84,18 +73,6 @@ export interface Question {
   asked?: boolean
   /** What the client does beside asking, as outcomes tell it. */
   strategy?: string | undefined
-}
-
-/** What lies around a question. */
-export interface Surroundings {
-  /** The question's fingerprint, 16 hex digits. */
-  code: string
-  /** Those that were looked into, nearest first. */
-  cells: readonly number[]
-  /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
-  neighbours: Near<Evidence>[]
-  /** What their authors' words have been worth here so far. */
-  standing(author: string): Standing
 }
 
 export interface Insight extends Estimate {
@@ -317,13 +294,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       const { query, table } = queries.of(vector)
       const dots = table()
       const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      // Even an outcome of the very same question is only known by its code.
-      const decoded = decode(space, query.code)
-      const likeness = similarity(dots, decoded)
-      const supposed = signals.map(signal => ({
-        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }, decoded),
-        similarity: likeness,
-      }))
+      const supposed = supposedOutcomes(space, dots, signals, { code: query.code, model, domain, time: now() })
       const asked = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
       return told(estimate([...supposed, ...neighbours], asked, evidence), query.code, question)
     },
@@ -403,56 +374,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
   }
 }
 
-/** A person's word on an answer to the question itself, just now. */
-function supposedOutcome(
-  said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>,
-  { cell, norm }: DecodedCode,
-): Evidence {
-  return {
-    ...said,
-    answer: '',
-    observer: 'h',
-    observerWeight: 1,
-    intervention: 0,
-    revision: 0,
-    withdrawn: false,
-    author: SELF,
-    expires: Number.POSITIVE_INFINITY,
-    cell,
-    norm: Math.min(1, norm),
-    trace: { lean: 0, told: 0 },
-    family: modelFamily(said.model),
-    place: 0,
-  }
-}
-
 function says(
   { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
   report: Omit<Report, 'requestId' | 'expected'>,
 ) {
   return !withdrawn && isDeepStrictEqual(held, report)
-}
-
-/** Where a vector falls, and what the last look-up found. Its dot products are soon computed again, and not soon collected. */
-interface PreparedQuery {
-  cells: readonly number[]
-  code: string
-  known?: { subject: string; insight: Insight }
-}
-
-/** Prepares each vector once, for as long as somebody holds it: an embedder's cache gives the same one for equal texts. */
-function createQueries(space: Space, probes: number) {
-  const tableOf = (vector: Float32Array) => dotTable(space, project(space, vector))
-  const prepared = new WeakMap<Float32Array, PreparedQuery>()
-  return {
-    /** With its dot products, made anew where they are wanted again. */
-    of(vector: Float32Array): { query: PreparedQuery; table: () => Float32Array } {
-      const known = prepared.get(vector)
-      if (known) return { query: known, table: () => tableOf(vector) }
-      const table = tableOf(vector)
-      const query = { cells: nearestCells(space, table, probes), code: encode(space, table) }
-      prepared.set(vector, query)
-      return { query, table: () => table }
-    },
-  }
 }
