@@ -318,6 +318,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         code: query.code,
         cells: query.cells,
         neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+        standing: evidence.standing,
       }
     },
 
