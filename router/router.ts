@@ -6,7 +6,7 @@ import type { Near } from './code-index.ts'
 import { comparedBy } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
+import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
 import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
@@ -85,6 +85,8 @@ export interface Surroundings {
   cells: readonly number[]
   /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
   neighbours: Near<Evidence>[]
+  /** How far an author of them is to be believed. */
+  standing: EvidenceIndex['standing']
 }
 
 export interface Insight extends Estimate {
