@@ -27,8 +27,6 @@ export interface SilentFigures {
 }
 
 const LOOK_MS = 1_000
-/** Who announces among silent peers waits for each of them. */
-const PATIENCE_MS = 12_000
 /** A newcomer has found its cells by then. */
 const SETTLE_MS = 15_000
 
@@ -96,11 +94,7 @@ export async function measureSilence(
   }
   const emitted = await emit(swarm, random, { packets, perSecond })
   const outcome = await untilDelivered(swarm, emitted, new Map(), withinMs)
-  const lookups = await measureLookups(swarm, random, {
-    count: options.lookups,
-    round: 'silent',
-    patienceMs: PATIENCE_MS,
-  })
+  const lookups = await measureLookups(swarm, random, { count: options.lookups, round: 'silent' })
   const speakers = swarm.alive()
   for (const member of silent) {
     member.process.thaw()
