@@ -11,6 +11,8 @@ export interface ChurnFigures {
   /** Pairs of a packet and a node that wants it in the end, whenever it came. */
   expected: number
   ratio: number
+  /** The same of the nodes that were there all the time. */
+  steadyRatio: number
   arrivalMs: number[]
   lookups: LookupFigures
 }
@@ -50,6 +52,7 @@ export async function measureChurn(
   const gone = new Map<Member, Journal>()
   const emitted: Emitted[] = []
   const leaving = new Set(mortal)
+  const before = new Set(swarm.alive())
   const pause = (1000 * seconds) / (replacements + 1)
   let over = false
 
@@ -77,8 +80,10 @@ export async function measureChurn(
 
   await Promise.all([replaceSome(), emitUntilOver()])
   const outcome = await untilDelivered(swarm, emitted, gone, withinMs)
+  const steady = swarm.alive().filter(member => before.has(member))
+  const { ratio: steadyRatio } = await untilDelivered(swarm, emitted, gone, 0, steady)
   const lookups = await measureLookups(swarm, random, { count: options.lookups, round: 'churn' })
-  return { seconds, replaced: gone.size, ...outcome, lookups }
+  return { seconds, replaced: gone.size, ...outcome, steadyRatio, lookups }
 }
 
 /** Freezes processes: their kernel still takes connections, and nobody answers. */

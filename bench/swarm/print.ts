@@ -88,10 +88,12 @@ export function sharesTable(rows: readonly ShareRow[]): string {
 }
 
 export function unrestTable({ churn, silent }: { churn: ChurnFigures; silent: SilentFigures }): string {
-  const row = (name: string, { packets, expected, ratio, arrivalMs, lookups }: Omit<SilentFigures, 'silent'>) => [
+  type Row = Pick<SilentFigures, 'packets' | 'expected' | 'ratio' | 'arrivalMs' | 'lookups'>
+  const row = (name: string, { packets, expected, ratio, arrivalMs, lookups }: Row, others: number) => [
     name,
     packets,
     `${rounded(ratio, 4)} of ${expected}`,
+    rounded(others, 4),
     `${ms(p(arrivalMs, 0.5))} / ${ms(p(arrivalMs, 0.99))}`,
     `${p(lookups.rpcs, 0.5)} / ${p(lookups.rpcs, 0.99)}`,
     `${ms(p(lookups.ms, 0.5))} / ${ms(p(lookups.ms, 0.99))}`,
@@ -103,6 +105,7 @@ export function unrestTable({ churn, silent }: { churn: ChurnFigures; silent: Si
       '',
       'packets',
       'delivered',
+      'of it, to those there throughout; to the silent, awake again',
       'feedback → arrival ms, p50 / p99',
       'RPCs a look-up',
       'ms a look-up',
@@ -110,8 +113,8 @@ export function unrestTable({ churn, silent }: { churn: ChurnFigures; silent: Si
       'found',
     ],
     [
-      row(`${churn.replaced} nodes replaced in ${churn.seconds} s`, { ...churn, caughtUp: Number.NaN }),
-      row(`${silent.silent} nodes silent`, silent),
+      row(`${churn.replaced} nodes replaced in ${churn.seconds} s`, churn, churn.steadyRatio),
+      row(`${silent.silent} nodes silent`, silent, silent.caughtUp),
     ],
   )
 }
