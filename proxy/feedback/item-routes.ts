@@ -1,6 +1,7 @@
 /** One feedback by its id, to look at, to change and to take back: on both listeners, each with its own guard. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { HttpError } from '../errors.ts'
+import { describedFeedback } from './described.ts'
 import { type Feedback, mayTouch } from './feedback.ts'
 import type { Reach } from './group.ts'
 import { readFeedback } from './reading.ts'
@@ -43,9 +44,9 @@ export function feedbackItemRoutes(
     return viewOf(found)
   }
 
-  app.get(url, async request => show(idOf(request), permit(request)))
+  app.get(url, describedFeedback.show, async request => show(idOf(request), permit(request)))
 
-  app.put(url, async request => {
+  app.put(url, describedFeedback.change, async request => {
     const [reach, id] = [permit(request), idOf(request)]
     const { saying, source, sourcePath } = readFeedback(request.body, { needsTarget: false })
     if (source !== undefined) {
@@ -56,7 +57,7 @@ export function feedbackItemRoutes(
     return show(id, reach)
   })
 
-  app.delete(url, async request => {
+  app.delete(url, describedFeedback.withdraw, async request => {
     const reach = permit(request)
     const [result] = await feedback.take([{ kind: 'change', id: idOf(request), saying: undefined, reach }])
     if (result instanceof HttpError) throw result
@@ -66,7 +67,7 @@ export function feedbackItemRoutes(
 
 /** All feedback, in pages. */
 export function feedbackListRoute(app: FastifyInstance, feedback: Feedback): void {
-  app.get('/qis/feedback', async request => {
+  app.get('/qis/feedback', describedFeedback.list, async request => {
     const { entries, next } = await feedback.list(readFilter(request.query as Record<string, unknown>))
     return { feedback: entries.map(viewOf), next_cursor: next ? writeCursor(next) : null }
   })
