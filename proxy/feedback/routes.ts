@@ -42,6 +42,8 @@ interface Caller {
 /** A receipt is for whoever was given the answer, person or program. */
 const RECEIPT_VOICES: Voices = ['user', 'app']
 const MAX_BATCH = 1_000
+/** Of those who show no token: each receipt that is none costs a key of its own. */
+const MAX_STRANGERS_BATCH = 20
 const MAX_KEY_CHARS = 256
 
 export function feedbackRoutes(
@@ -77,8 +79,10 @@ export function feedbackRoutes(
   async function takeMany(request: FastifyRequest, batch: { items: readonly unknown[]; path: string }) {
     const caller = callerOf(request)
     const { items, path } = batch
-    if (items.length === 0 || items.length > MAX_BATCH) {
-      throw new HttpError('invalid_field', `a batch has 1 to ${MAX_BATCH} items`, { field: path })
+    const most = caller.voices.length > 0 ? MAX_BATCH : MAX_STRANGERS_BATCH
+    if (items.length === 0 || items.length > most) {
+      const who = most < MAX_BATCH ? ', when no token comes with it' : ''
+      throw new HttpError('invalid_field', `a batch has 1 to ${most} items${who}`, { field: path })
     }
     const [parameter] = Object.keys(request.query as object)
     if (parameter !== undefined) {
