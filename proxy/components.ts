@@ -26,6 +26,7 @@ import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
+import { createApiDescription } from './openapi.ts'
 import { createOperations } from './operations.ts'
 import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
@@ -189,6 +190,7 @@ export async function createSidecar(
   })
 
   const access = createAccess(config, { logger })
+  const api = createApiDescription()
   let ready = true
   const data = createApp(
     {
@@ -210,6 +212,7 @@ export async function createSidecar(
       metrics,
       observer,
       access,
+      api,
       logger,
     },
     { ...config, listed: config.routeList && routing ? routing.models : [] },
@@ -218,7 +221,7 @@ export async function createSidecar(
     tunnel.cut()
     return data.close()
   })
-  const admin = createOperations({ router, metrics, feedback, access, logger, ready: () => ready }, config)
+  const admin = createOperations({ router, metrics, feedback, access, api, logger, ready: () => ready }, config)
   parts.defer(() => admin.close())
 
   await router.start()
