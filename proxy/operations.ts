@@ -11,7 +11,7 @@ import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status' | 'peers' | 'packets'>
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
@@ -20,7 +20,8 @@ export interface OperationsComponents {
   ready(): boolean
 }
 
-const LEDGER_PAGE = 100
+/** Of a list that has to be asked for piece by piece. */
+const PAGE = 100
 /** Nothing here is large or slow; who takes longer to ask is not asking. */
 const REQUEST_MS = 30_000
 const MAX_CONNECTIONS = 1_000
@@ -65,12 +66,12 @@ export function createOperations(
     // Who comes so far may see all.
     feedbackItemRoutes(routes, feedback, () => undefined)
     routes.get('/qis/status', async () => router.status())
-    routes.get<{ Querystring: { offset?: string } }>('/qis/ledger', async request => {
-      const offset = Number(request.query.offset ?? 0)
-      if (!Number.isSafeInteger(offset) || offset < 0) {
-        throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
-      }
-      const lines = await router.ledger({ offset, limit: LEDGER_PAGE })
+    routes.get<Paged>('/qis/peers', async ({ query }) => router.peers(pageOf(query)))
+    routes.get<Paged<{ cell?: string }>>('/qis/packets', async ({ query }) =>
+      router.packets({ ...pageOf(query), cell: cellOf(query.cell) }),
+    )
+    routes.get<Paged>('/qis/ledger', async ({ query }) => {
+      const lines = await router.ledger(pageOf(query))
       const given = Map.groupBy(await feedback.of(lines.map(line => line.requestId)), ({ requestId }) => requestId)
       const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
       return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
@@ -82,4 +83,24 @@ export function createOperations(
     })
   })
   return app
+}
+
+interface Paged<More = object> {
+  Querystring: { offset?: string } & More
+}
+
+function pageOf({ offset: text = '0' }: { offset?: string }): { offset: number; limit: number } {
+  const offset = Number(text)
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
+  }
+  return { offset, limit: PAGE }
+}
+
+function cellOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[0-9a-f]{2}$/i.test(text)) {
+    throw new HttpError('invalid_field', 'cell must be two hex digits, as a fingerprint begins with', { field: 'cell' })
+  }
+  return Number.parseInt(text, 16)
 }
