@@ -9,9 +9,11 @@ import type { Feedback } from './feedback/feedback.ts'
 import { feedbackItemRoutes, feedbackListRoute, parseJsonBodies } from './feedback/item-routes.ts'
 import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
+import type { Status } from './status.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status' | 'peers' | 'packets'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'peers' | 'packets'>
+  status: () => Promise<Status>
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
@@ -27,7 +29,7 @@ const REQUEST_MS = 30_000
 const MAX_CONNECTIONS = 1_000
 
 export function createOperations(
-  { router, metrics, feedback, access, logger, ready }: OperationsComponents,
+  { router, status, metrics, feedback, access, logger, ready }: OperationsComponents,
   options: { rateLimit: number },
 ): FastifyInstance {
   const app = Fastify({
@@ -65,7 +67,7 @@ export function createOperations(
     feedbackListRoute(routes, feedback)
     // Who comes so far may see all.
     feedbackItemRoutes(routes, feedback, () => undefined)
-    routes.get('/qis/status', async () => router.status())
+    routes.get('/qis/status', async () => status())
     routes.get<Paged>('/qis/peers', async ({ query }) => router.peers(pageOf(query)))
     routes.get<Paged<{ cell?: string }>>('/qis/packets', async ({ query }) =>
       router.packets({ ...pageOf(query), cell: cellOf(query.cell) }),

@@ -1,9 +1,12 @@
 /** What the admin listener tells of peers and packets, over HTTP. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Status } from '../../proxy/status.ts'
+import { createSwarmKey, writeSwarm } from '../../router/swarm.ts'
 import { answering, ask, refused } from '../support/asking.ts'
 import { until } from '../support/poll.ts'
 import { postFeedback, startTestSidecar, type TestSidecar } from '../support/sidecar.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 
 interface Peers {
   total: number
@@ -51,4 +54,31 @@ test('a page or a cell that makes no sense is refused, by name', async () => {
   for (const cell of ['g0', '123', '']) {
     await refused(await fetch(`${sidecar.admin}/qis/packets?cell=${cell}`), 422, 'invalid_field', 'cell')
   }
+})
+
+test('the status tells what runs here and what it has done', async () => {
+  await using upstream = await answering()
+  await using folder = await tempFolder()
+  await writeSwarm(folder.path, { key: createSwarmKey(), members: undefined, bootstrap: [] })
+  await using sidecar = await startTestSidecar(upstream.url, { QIS_SWARM: folder.path })
+  const { requestId } = await ask(sidecar)
+  await postFeedback(sidecar.data, { request_id: requestId, rating: 'up' })
+  await (await fetch(`${sidecar.data}/v1/models`)).text()
+  const { uptimeS, id, version, space, ...status } = await get<Status>(sidecar, '/qis/status')
+  assert.ok(uptimeS >= 0 && id.length > 20 && space.id.length === 8)
+  assert.match(version, /^\d+\.\d+\.\d+/)
+  assert.deepEqual(status, {
+    mode: 'off',
+    profile: 'open',
+    embedder: 'static',
+    addresses: [],
+    peers: [],
+    keys: 0,
+    evidence: 1,
+    networkUp: false,
+    swarm: { closed: true },
+    upstreams: [{ origin: upstream.url, up: true, models: [] }],
+    requests: { query: 1, other: 1 },
+    feedback: { up: 1 },
+  })
 })
