@@ -2,11 +2,12 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
+import type { Near } from './code-index.ts'
 import { comparedBy } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, SELF } from './evidence.ts'
-import { decode, referenceTexts } from './fingerprint.ts'
+import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
+import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeptCalibration } from './kept-calibration.ts'
@@ -16,9 +17,11 @@ import type { Network, NetworkHandlers, NetworkStatus } from './network/network.
 import { createOutbox } from './outbox.ts'
 import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
+import { createQueries } from './queries.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
-import { createQueries, type Surroundings, supposedOutcomes } from './surroundings.ts'
+import { supposedOutcome } from './supposed.ts'
+import type { Standing } from './synthesis/agreement.ts'
 import type { Calibration } from './synthesis/calibration.ts'
 import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { createMixing } from './synthesis/mixing.ts'
@@ -73,6 +76,18 @@ export interface Question {
   asked?: boolean
   /** What the client does beside asking, as outcomes tell it. */
   strategy?: string | undefined
+}
+
+/** What lies around a question. */
+export interface Surroundings {
+  /** The question's fingerprint, 16 hex digits. */
+  code: string
+  /** Those that were looked into, nearest first. */
+  cells: readonly number[]
+  /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
+  neighbours: Near<Evidence>[]
+  /** What their authors' words have been worth here so far. */
+  standing(author: string): Standing
 }
 
 export interface Insight extends Estimate {
@@ -216,7 +231,16 @@ export function createRouter(components: RouterComponents, options: RouterOption
     observer.benefitMeasured(mixing.score(domain, expected, signal, OBSERVER_WEIGHT[seenBy]))
   }
 
-  function told(estimated: Estimate, code: string, { model, prior }: Question): Insight {
+  /** The rule that is compared with reads one cell, however unlike; ours what is alike in several. */
+  const gather = (table: Float32Array, cells: readonly number[]) =>
+    estimator === 'seed'
+      ? evidence.near(table, cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
+      : evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+
+  function weigh(near: readonly Near<Evidence>[], code: string, question: Question): Insight {
+    const { model, domain, strategy, prior } = question
+    const query = { model, domain, strategy, prior: prior ?? PRIOR, now: now(), shares: mixing.shares(domain) }
+    const estimated = estimator === 'seed' ? seedEstimate(near, { ...query, code }) : estimate(near, query, evidence)
     const { confidence: posterior } = estimated
     const confidence = estimator === 'seed' ? posterior : calibration.apply(model, posterior, prior)
     return { ...estimated, code, posterior, confidence }
@@ -272,31 +296,23 @@ export function createRouter(components: RouterComponents, options: RouterOption
         attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
-      const estimated = estimator === 'seed' ? bySeedRule() : byOurs()
-      const insight = told(estimated, query.code, question)
+      const insight = weigh(gather(table(), query.cells), query.code, question)
       query.known = { subject, insight }
       return insight
-
-      function byOurs(): Estimate {
-        const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-        const of = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
-        return estimate(neighbours, of, evidence)
-      }
-      function bySeedRule(): Estimate {
-        const { code, cells } = query
-        const bucket = evidence.near(table(), cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
-        return seedEstimate(bucket, { code, domain, prior, now: now() })
-      }
     },
 
     suppose(question, signals) {
-      const { vector, model, domain, strategy, prior = PRIOR } = question
+      const { vector, model, domain } = question
       const { query, table } = queries.of(vector)
       const dots = table()
-      const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      const supposed = supposedOutcomes(space, dots, signals, { code: query.code, model, domain, time: now() })
-      const asked = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
-      return told(estimate([...supposed, ...neighbours], asked, evidence), query.code, question)
+      // Even an outcome of the very same question is only known by its code.
+      const decoded = decode(space, query.code)
+      const likeness = similarity(dots, decoded)
+      const supposed = signals.map(signal => ({
+        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }, decoded),
+        similarity: likeness,
+      }))
+      return weigh([...supposed, ...gather(dots, query.cells)], query.code, question)
     },
 
     around(vector) {
