@@ -6,7 +6,7 @@ import type { Near } from './code-index.ts'
 import { comparedBy } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
+import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
 import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
@@ -21,7 +21,6 @@ import { createQueries } from './queries.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
 import { supposedOutcome } from './supposed.ts'
-import type { Standing } from './synthesis/agreement.ts'
 import type { Calibration } from './synthesis/calibration.ts'
 import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { createMixing } from './synthesis/mixing.ts'
@@ -86,8 +85,8 @@ export interface Surroundings {
   cells: readonly number[]
   /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
   neighbours: Near<Evidence>[]
-  /** What their authors' words have been worth here so far. */
-  standing(author: string): Standing
+  /** How far an author of them is to be believed. */
+  standing: EvidenceIndex['standing']
 }
 
 export interface Insight extends Estimate {

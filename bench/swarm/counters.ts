@@ -23,6 +23,8 @@ export interface Counters {
   /** Requests sent, by kind. */
   readonly rpcs: Record<string, number>
   readonly metrics: NonNullable<Libp2pNetworkOptions['metrics']>
+  /** Tells the DHT that this node holds the key, as discovery does. Resolves to how long it took; late ones are given up. */
+  announce(key: RoutingKey, signal: AbortSignal): Promise<number>
   lookup(key: RoutingKey, signal: AbortSignal): Promise<Lookup>
   /** Provider records kept for others and for itself. */
   records(): Promise<number>
@@ -52,6 +54,15 @@ export function createCounters(): Counters {
     metrics(given) {
       components = given
       return onlyCounting(name => (name === OUTBOUND ? outbound : NOTHING))
+    },
+    async announce(key, signal) {
+      const begun = performance.now()
+      try {
+        await started().contentRouting.provide(toCid(key), { signal })
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+      return performance.now() - begun
     },
     lookup: (key, signal) => lookUp(started().contentRouting, key, signal),
     async records() {
