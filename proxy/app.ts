@@ -3,8 +3,7 @@ import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { refuseOtherHosts } from './access/guard.ts'
 import { endStalledClients } from './access/stalls.ts'
-import { answerErrorsWith } from './error-handler.ts'
-import { HttpError, sendError } from './errors.ts'
+import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
 import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
 import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
@@ -67,9 +66,9 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
     rewriteUrl: routed,
-    frameworkErrors: (error, _request, reply) =>
-      void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
+    frameworkErrors: answerFrameworkError,
   })
   // Bodies are the upstream's: none is parsed unless one of our own routes says so.
   app.removeAllContentTypeParsers()

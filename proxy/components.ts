@@ -28,6 +28,7 @@ import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
 import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
+import { createApiDescription } from './openapi.ts'
 import { createOperations } from './operations.ts'
 import { createReceipts } from './receipts.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
@@ -153,6 +154,7 @@ export async function createSidecar(
   })
 
   const access = createAccess(config, { logger })
+  const api = createApiDescription()
   let ready = true
   const data = createApp(
     {
@@ -168,6 +170,7 @@ export async function createSidecar(
       metrics,
       observer,
       access,
+      api,
       logger,
     },
     config,
@@ -176,7 +179,7 @@ export async function createSidecar(
     tunnel.cut()
     return data.close()
   })
-  const admin = createOperations({ router, metrics, feedback, access, logger, ready: () => ready }, config)
+  const admin = createOperations({ router, metrics, feedback, access, api, logger, ready: () => ready }, config)
   parts.defer(() => admin.close())
 
   await router.start()

@@ -3,30 +3,38 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Router } from '../router/router.ts'
 import type { Access } from './access/access.ts'
 import { guard, unlessForAnyone } from './access/guard.ts'
-import { answerErrorsWith } from './error-handler.ts'
-import { HttpError, sendError } from './errors.ts'
+import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
+import { HttpError } from './errors.ts'
 import type { Feedback } from './feedback/feedback.ts'
 import { feedbackItemRoutes, feedbackListRoute, parseJsonBodies } from './feedback/item-routes.ts'
 import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
+import { type ApiDescription, described } from './openapi.ts'
 
 export interface OperationsComponents {
   router: Pick<Router, 'ledger' | 'status'>
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
+  api: ApiDescription
   logger: FastifyBaseLogger
   /** False from the moment the process is told to stop. */
   ready(): boolean
 }
 
 const LEDGER_PAGE = 100
+const WELL = {
+  type: 'object',
+  required: ['status'],
+  properties: { status: { enum: ['ok', 'ready', 'stopping'] } },
+}
+const OBJECT = { type: 'object' }
 /** Nothing here is large or slow; who takes longer to ask is not asking. */
 const REQUEST_MS = 30_000
 const MAX_CONNECTIONS = 1_000
 
 export function createOperations(
-  { router, metrics, feedback, access, logger, ready }: OperationsComponents,
+  { router, metrics, feedback, access, api, logger, ready }: OperationsComponents,
   options: { rateLimit: number },
 ): FastifyInstance {
   const app = Fastify({
@@ -34,11 +42,14 @@ export function createOperations(
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, _request, reply) =>
-      void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
   })
   app.server.maxConnections = MAX_CONNECTIONS
-  answerErrorsWith(app)
+  answerErrorsWith(
+    app,
+    api.watch(app, () => app.listeningOrigin),
+  )
   // Before every route, whoever adds it and wherever, and before paths that are none.
   guard(app, { ...options, hosts: access.adminHosts })
   app.addHook('onRequest', unlessForAnyone(originCheck([], access.ownHosts)))
@@ -50,22 +61,33 @@ export function createOperations(
     }),
   )
 
-  app.get('/healthz', { config: { for: 'anyone' } }, async () => ({ status: 'ok' }))
-  app.get('/readyz', { config: { for: 'anyone' } }, async (_request, reply) => {
+  const healthz = described({ summary: 'Whether the process runs', response: { 200: WELL } })
+  app.get('/healthz', { ...healthz, config: { for: 'anyone' } }, async () => ({ status: 'ok' }))
+  const readyz = described({ summary: 'Whether it takes requests', response: { 200: WELL, 503: WELL } })
+  app.get('/readyz', { ...readyz, config: { for: 'anyone' } }, async (_request, reply) => {
     if (ready()) return { status: 'ready' }
     return reply.code(503).send({ status: 'stopping' })
   })
 
   void app.register(async routes => {
-    routes.get('/metrics', { config: { for: 'scrapers' } }, async (_request, reply) =>
+    const scraped = described({ summary: 'Metrics for Prometheus', response: { 200: { type: 'text/plain' } } })
+    routes.get('/metrics', { ...scraped, config: { for: 'scrapers' } }, async (_request, reply) =>
       reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
     )
+    const description = described({ summary: 'This description', response: { 200: OBJECT } })
+    routes.get('/qis/openapi.json', description, async () => api.document())
     parseJsonBodies(routes)
     feedbackListRoute(routes, feedback)
     // Who comes so far may see all.
     feedbackItemRoutes(routes, feedback, () => undefined)
-    routes.get('/qis/status', async () => router.status())
-    routes.get<{ Querystring: { offset?: string } }>('/qis/ledger', async request => {
+    const status = described({ summary: 'How this node stands in the swarm', response: { 200: OBJECT } })
+    routes.get('/qis/status', status, async () => router.status())
+    const ledger = described({
+      summary: 'What left, newest first',
+      querystring: { type: 'object', properties: { offset: { type: 'integer', minimum: 0 } } },
+      response: { 200: { type: 'object', required: ['entries'], properties: { entries: { type: 'array' } } } },
+    })
+    routes.get<{ Querystring: { offset?: string } }>('/qis/ledger', ledger, async request => {
       const offset = Number(request.query.offset ?? 0)
       if (!Number.isSafeInteger(offset) || offset < 0) {
         throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })

@@ -11,7 +11,7 @@ const CHOICES = {
   source: sources,
   state: ['kept', 'pending', 'expired'],
 } as const
-const FILTERS = ['since', 'until', 'domain', 'model', 'rating', 'source', 'state', 'limit', 'cursor']
+export const FILTERS = ['since', 'until', 'domain', 'model', 'rating', 'source', 'state', 'limit', 'cursor']
 
 export function viewOf({ id, requestId, source, said, state, answer, history, ...times }: StoredFeedback) {
   const { rating, ...words } = said

@@ -73,7 +73,9 @@ function search(bytes: Buffer, within: string, markers: Markers): Trace[] {
   const note = (at: number, encoding: string, id: string) => {
     if (traces.length >= MAX_TRACES) return
     const around = exact.slice(Math.max(0, at - AROUND), at + AROUND).replace(/[^\x20-\x7e]/g, '·')
-    traces.push({ kind: markers.kindOf(id) ?? 'unknown', encoding: within + encoding, around })
+    // Of one that a page's end has cut short, what stands before it tells.
+    const guess = id.length < MIN_ID_CHARS && exact.endsWith('chatcmpl-', at) ? 'completion id' : 'unknown'
+    traces.push({ kind: markers.kindOf(id) ?? guess, encoding: within + encoding, around })
   }
   for (const { encoding, text, anyCase } of spellingsOf(stem)) {
     const within = anyCase ? lower : exact
