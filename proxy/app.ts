@@ -1,6 +1,7 @@
 /** The data listener: everything is the upstream's, byte for byte, but for `/qis/*` and one alias, which are ours. */
 import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Dispatcher } from 'undici'
 import { refuseOtherHosts } from './access/guard.ts'
 import { endStalledClients } from './access/stalls.ts'
 import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
@@ -9,13 +10,18 @@ import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes
 import { modelListRoute } from './model-list.ts'
 import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
+import { type UsesRouteComponents, usesRoutes } from './uses/routes.ts'
 
-export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents, UsesRouteComponents {
   tunnel: Tunnel
+  /** How upstreams are reached when we ask them something ourselves. */
+  dispatcher: Dispatcher
   logger: FastifyBaseLogger
 }
 
 export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {
+  /** Models of our own that GET /v1/models tells of. */
+  listed: readonly string[]
   /** A client that does not get on for so long is given up; 0 for never. */
   stallMs: number
 }
@@ -53,7 +59,7 @@ function isWebSocket({ headers, url = '' }: IncomingMessage): boolean {
 }
 
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
-  const { upstreams, tunnel, access, logger } = components
+  const { upstreams, dispatcher, tunnel, access, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -83,7 +89,10 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   if (access.dataHosts) app.addHook('onRequest', refuseOtherHosts(access.dataHosts))
   app.server.on('upgrade', tunnel.upgrade)
   void app.register(feedbackRoutes(components, options))
-  if (upstreams.several) void app.register(modelListRoute(upstreams))
+  void app.register(usesRoutes(components, options))
+  if (upstreams.several || options.listed.length > 0) {
+    void app.register(modelListRoute({ upstreams, dispatcher }, options.listed))
+  }
   void app.register(passThrough(components, options))
   return app
 }

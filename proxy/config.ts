@@ -1,11 +1,13 @@
 /** All that an operator can set: one schema with defaults, read from the environment here and nowhere else. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { type ProfileName, profiles } from '../router/disclosure.ts'
-import type { NetworkMode } from '../router/router.ts'
+import type { Estimator } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
 import { type AccessConfig, accessVariables } from './config/access.ts'
-import { list, oneOf, text, type Variable, whole } from './config/variable.ts'
+import { type NetworkConfig, networkVariables } from './config/network.ts'
+import { type SharingConfig, sharingVariables } from './config/sharing.ts'
+import { type UsesConfig, usesVariables } from './config/uses.ts'
+import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
@@ -19,7 +21,7 @@ export interface Address {
   port: number
 }
 
-export interface Config extends AccessConfig {
+export interface Config extends AccessConfig, NetworkConfig, SharingConfig, UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -31,8 +33,7 @@ export interface Config extends AccessConfig {
   implicit: readonly ImplicitRule[]
   dataDir: string
   receiptLifetimeS: number
-  mode: NetworkMode
-  profile: ProfileName
+  estimator: Estimator
   p2pListen: string[]
   bootstrap: string[]
   embedder: 'static' | 'minilm' | 'transformers'
@@ -127,7 +128,7 @@ const variables = {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   implicit: {
     name: 'QIS_IMPLICIT',
@@ -147,12 +148,12 @@ const variables = {
     help: 'seconds for which feedback on an answer may come',
     parse: whole(1, 90 * 24 * 3600),
   },
-  mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
-  profile: {
-    name: 'QIS_PROFILE',
-    default: 'standard',
-    help: 'how coarsely outcomes leave: standard, or open for labs',
-    parse: oneOf(...(Object.keys(profiles) as ProfileName[])),
+  ...sharingVariables,
+  estimator: {
+    name: 'QIS_ESTIMATOR',
+    default: 'ours',
+    help: "how outcomes are weighed: ours, or seed, the published pattern's own rule, to compare with",
+    parse: oneOf<Estimator>('ours', 'seed'),
   },
   p2pListen: {
     name: 'QIS_P2P_LISTEN',
@@ -166,6 +167,7 @@ const variables = {
     help: 'libp2p multiaddrs of peers to start from, by comma',
     parse: list,
   },
+  ...networkVariables,
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',
@@ -221,7 +223,7 @@ const variables = {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
     help: 'whether the upstream is sent the advice as well: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   connectTimeoutMs: {
     name: 'QIS_CONNECT_TIMEOUT_MS',
@@ -258,6 +260,7 @@ const variables = {
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
     parse: path => resolve(path),
   },
+  ...usesVariables,
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
@@ -323,6 +326,9 @@ function isSecret({ name }: Variable<unknown>): boolean {
 }
 
 function checkTogether(config: Config): void {
+  if (config.refine && config.refineDomains.length === 0) {
+    throw new ConfigInvalidError('QIS_REFINE_DOMAINS must name the domains in which QIS_REFINE may act, or be *')
+  }
   if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
     throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
   }

@@ -26,6 +26,7 @@ export const errorCodes = {
   headers_too_large: 431,
   request_timeout: 408,
   unauthorized: 401,
+  embedder_unavailable: 503,
   storage_unavailable: 503,
   internal: 500,
 } as const

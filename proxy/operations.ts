@@ -12,7 +12,7 @@ import type { Metrics } from './metrics.ts'
 import { type ApiDescription, described } from './openapi.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'status'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status'>
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
@@ -92,7 +92,17 @@ export function createOperations(
       if (!Number.isSafeInteger(offset) || offset < 0) {
         throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
       }
-      return { entries: await router.ledger({ offset, limit: LEDGER_PAGE }) }
+      const lines = await router.ledger({ offset, limit: LEDGER_PAGE })
+      const given = Map.groupBy(await feedback.of(lines.map(line => line.requestId)), ({ requestId }) => requestId)
+      const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
+      return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
+    })
+    const reliability = described({ summary: 'How well confidence has met outcomes', response: { 200: {} } })
+    routes.get('/qis/reliability', reliability, async () => router.reliability())
+    const verified = described({ summary: 'Whether the chain of the ledger holds', response: { 200: OBJECT } })
+    routes.get('/qis/ledger/verify', verified, async () => {
+      const { head, ...verdict } = await router.verifyLedger()
+      return { ...verdict, head: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') } }
     })
   })
   return app

@@ -12,14 +12,16 @@ export interface IntakeComponents {
   observer: Pick<RouterObserver, 'packetReceived'>
   /** Unix seconds. */
   now(): number
+  /** Whether packets that this peer has signed are wanted. */
+  admits(author: string): boolean
   /** Told of what was accepted. */
   keep(stored: StoredPacket): void
 }
 
 const MAX_CLOCK_SKEW_S = 2 * 3600
 
-/** Not a lie but a matter of clocks: whoever sent it may be honest, and whoever's clock is wrong must not shun everyone. */
-const BLAMELESS: ReadonlySet<RejectReason> = new Set(['expired', 'from_future'])
+/** Not a lie but a matter of clocks and lists: whoever sent it may be honest, and whose own are wrong must not shun everyone. */
+const BLAMELESS: ReadonlySet<RejectReason> = new Set(['expired', 'from_future', 'not_member'])
 
 /** Packets remembered by their bytes, so that a replay costs a hash and neither a signature check nor a write. */
 const MAX_RECENT = 10_000
@@ -30,7 +32,7 @@ export function createIntake(
   space: string,
   { maxRecent = MAX_RECENT } = {},
 ): NetworkHandlers['receive'] {
-  const { store, logger, observer, now, keep } = components
+  const { store, logger, observer, now, admits, keep } = components
   /** Keys and ids of what was kept or known already, oldest first. */
   const recent = new Set<string>()
 
@@ -47,6 +49,7 @@ export function createIntake(
     if (recent.has(name)) return ['known', 'ignore']
     try {
       const stored: StoredPacket = { key, bytes, ...(await openPacket(bytes, screen(key))) }
+      if (!admits(stored.author)) throw new ScreenedOut('not_member')
       const isNew = await store.putPacket(stored)
       addBounded(recent, name, maxRecent)
       if (!isNew) return ['known', 'ignore']

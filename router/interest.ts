@@ -4,6 +4,8 @@ import type { RoutingKey } from './keyspace.ts'
 export interface Interest {
   /** Notes `mass` more of `key`; returns what to join and leave now, and whether the key is new to us. */
   touch(key: RoutingKey, mass: number, now: number): { join?: RoutingKey; leave?: RoutingKey; joined: boolean }
+  /** Forgets what was asked about too long ago; returns what to leave for it. */
+  expire(now: number): RoutingKey[]
   readonly joined: ReadonlySet<RoutingKey>
 }
 
@@ -15,6 +17,9 @@ export interface InterestOptions {
   /** Seconds in which past mass loses half its weight. @default 604800 */
   halfLifeS?: number
 }
+
+/** Less than this is no interest any more: one question's first cell is left after five half-lives, its eighth after two. */
+const LEAST_MASS = 1 / 32
 
 /** A newcomer must be this much heavier than the lightest joined key, lest two of them take turns. */
 const HYSTERESIS = 1.25
@@ -39,6 +44,15 @@ export function createInterest(options: InterestOptions = {}): Interest {
 
   return {
     joined,
+    expire(now) {
+      const left: RoutingKey[] = []
+      for (const key of [...masses.keys()]) {
+        if (massOf(key, now) >= LEAST_MASS) continue
+        masses.delete(key)
+        if (joined.delete(key)) left.push(key)
+      }
+      return left
+    },
     touch(key, mass, now) {
       const total = massOf(key, now) + mass
       masses.set(key, { mass: total, at: now })

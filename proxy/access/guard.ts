@@ -66,7 +66,7 @@ export function refuseOtherHosts(hosts: HostCheck): Hook {
 function limitRate(app: FastifyInstance, perMinute: number): void {
   void app.register(rateLimit, { global: false, cache: MAX_CALLERS })
   let count: ReturnType<FastifyInstance['createRateLimit']> | undefined
-  app.after(error => {
+  void app.after(error => {
     if (error === null) count = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS })
   })
   app.addHook(

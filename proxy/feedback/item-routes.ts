@@ -12,23 +12,19 @@ const MAX_BODY_BYTES = 1024 * 1024
 const MAX_DEPTH = 100
 
 /** Bodies of ours are JSON, whatever their type says; none at all is undefined. */
-export function parseJsonBodies(app: FastifyInstance): void {
+export function parseJsonBodies(app: FastifyInstance, bodyLimit = MAX_BODY_BYTES): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    '*',
-    { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
-    async (_request: unknown, body: string | Buffer) => {
-      const text = body.toString()
-      if (isDeep(text)) {
-        throw new HttpError('invalid_json', `the body has more than ${MAX_DEPTH} arrays and objects in one another`)
-      }
-      try {
-        return text.length === 0 ? undefined : (JSON.parse(text) as unknown)
-      } catch (cause) {
-        throw new HttpError('invalid_json', 'the body is not JSON', { cause })
-      }
-    },
-  )
+  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit }, async (_request: unknown, body: string | Buffer) => {
+    const text = body.toString()
+    if (isDeep(text)) {
+      throw new HttpError('invalid_json', `the body has more than ${MAX_DEPTH} arrays and objects in one another`)
+    }
+    try {
+      return text.length === 0 ? undefined : (JSON.parse(text) as unknown)
+    } catch (cause) {
+      throw new HttpError('invalid_json', 'the body is not JSON', { cause })
+    }
+  })
 }
 
 /** Whether there is more nesting than anybody needs; of JSON, exactly. */
@@ -63,7 +59,7 @@ export function feedbackItemRoutes(
     if (!found || !mayTouch(found, reach)) {
       throw new HttpError('unknown_id', `there is no feedback ${id}`, { field: 'id' })
     }
-    return viewOf(found)
+    return viewOf(found, feedback.expected(found.answer))
   }
 
   app.get(url, describedFeedback.show, async request => show(idOf(request), permit(request)))
@@ -91,6 +87,9 @@ export function feedbackItemRoutes(
 export function feedbackListRoute(app: FastifyInstance, feedback: Feedback): void {
   app.get('/qis/feedback', describedFeedback.list, async request => {
     const { entries, next } = await feedback.list(readFilter(request.query as Record<string, unknown>))
-    return { feedback: entries.map(viewOf), next_cursor: next ? writeCursor(next) : null }
+    return {
+      feedback: entries.map(entry => viewOf(entry, feedback.expected(entry.answer))),
+      next_cursor: next ? writeCursor(next) : null,
+    }
   })
 }

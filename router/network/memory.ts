@@ -13,8 +13,8 @@ export interface MemorySwarm {
 export interface MemoryNetworkOptions {
   /** How others know this node; `memory-1` and so on unless given. */
   id?: string
-  /** With whom to connect at all; everybody unless given. */
-  admit?: (peer: string) => boolean
+  /** Ids of those with whom to connect at all; everybody unless given. */
+  members?: readonly string[]
 }
 
 interface Member {
@@ -103,7 +103,7 @@ export function createMemorySwarm(components: { logger?: Logger } = {}): MemoryS
         id: options.id ?? `memory-${count}`,
         joined: new Set(),
         reputation: createReputation({ now: () => performance.now() }),
-        admit: options.admit ?? (() => true),
+        admit: peer => options.members?.includes(peer) ?? true,
         seen: new Set(),
         judge: async () => 'ignore',
         list: async () => [],

@@ -7,7 +7,7 @@ import { MAX_FRAME_BYTES, type Network, type NetworkHandlers, type Verdict } fro
 
 export interface SwarmUnderTest extends AsyncDisposable {
   /** A started network; the first one is where the others look for peers. */
-  add(handlers: NetworkHandlers, options?: { admit?: (peer: string) => boolean }): Promise<Network>
+  add(handlers: NetworkHandlers, options?: { members?: readonly string[] }): Promise<Network>
 }
 
 /** Handlers that keep what they are given, in order. */
@@ -129,14 +129,12 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
 
     test('what is accepted is relayed, what is ignored or rejected is not', async () => {
       await using swarm = await createSwarm()
-      const ids = { middle: '' }
       const middle = recorder(text =>
         text.startsWith('bad') ? 'reject' : text.startsWith('old') ? 'ignore' : 'accept',
       )
       const last = recorder()
       const middleNetwork = await swarm.add(middle)
-      ids.middle = middleNetwork.status().id
-      const onlyMiddle = { admit: (peer: string) => peer === ids.middle }
+      const onlyMiddle = { members: [middleNetwork.status().id] }
       const firstNetwork = await swarm.add(recorder(), onlyMiddle)
       const lastNetwork = await swarm.add(last, onlyMiddle)
       for (const network of [middleNetwork, firstNetwork, lastNetwork]) network.join(key)

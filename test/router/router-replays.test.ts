@@ -53,6 +53,7 @@ describe(`a packet that is sent ${REPLAYS} times`, () => {
     const kept: string[] = []
     let written = 0
     const components = {
+      admits: () => true,
       store: { putPacket: (stored: StoredPacket) => store.putPacket(stored).finally(() => written++) },
       logger: { debug() {}, info() {}, warn() {} },
       observer: { packetReceived() {} },
