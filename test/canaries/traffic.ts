@@ -272,7 +272,15 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
 /** Everything that the admin listener shows. */
 export async function adminPages(admin: string): Promise<Buffer[]> {
   const pages: Buffer[] = []
-  for (const path of ['/metrics', '/qis/status', '/qis/reliability', '/qis/ledger/verify', '/qis/openapi.json']) {
+  for (const path of [
+    '/metrics',
+    '/qis/status',
+    '/qis/peers',
+    '/qis/packets',
+    '/qis/reliability',
+    '/qis/ledger/verify',
+    '/qis/openapi.json',
+  ]) {
     pages.push(Buffer.from(await (await fetch(admin + path)).arrayBuffer()))
   }
   for (let offset = 0; ; offset += 100) {
