@@ -15,6 +15,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/backup.ts')).backup,
   },
   {
+    name: 'doctor',
+    summary: 'find out what is wrong with a set-up, and what to do',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
     name: 'export',
     summary: 'print everything in the database, as JSON lines',
     load: async () => (await import('./commands/export.ts')).exporting,
@@ -23,6 +28,11 @@ export const commands: readonly CommandEntry[] = [
     name: 'identity',
     summary: 'print the peer id of this node, making its key if there is none',
     load: async () => (await import('./commands/identity.ts')).identity,
+  },
+  {
+    name: 'ledger',
+    summary: 'show every packet that left, check that none was hidden, or try what would leave',
+    load: async () => (await import('./commands/ledger.ts')).ledger,
   },
   {
     name: 'relay',

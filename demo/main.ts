@@ -17,6 +17,11 @@ const DOSES = [
   'What is the maximum dose of ibuprofen an adult may take per day?',
   'How much ibuprofen per day is safe for an adult?',
 ]
+const MORE_DOSES = [
+  'May an adult take more than three ibuprofen tablets per day?',
+  'What is the highest daily dose of ibuprofen for an adult?',
+  'How much ibuprofen can an adult safely take in one day?',
+]
 const CAPITALS = [
   'What is the capital city of Spain?',
   'What is the capital of Portugal?',
@@ -146,7 +151,7 @@ async function main(): Promise<void> {
 
   say('A finds out that the doses are made up, votes them down and corrects one.')
   const answers: string[] = []
-  for (const [index, question] of DOSES.entries()) {
+  for (const [index, question] of [...DOSES, ...MORE_DOSES].entries()) {
     const { requestId, answer } = await ask(a, question)
     answers.push(answer)
     await rate(
@@ -168,7 +173,7 @@ async function main(): Promise<void> {
   for (const { sidecar } of sites) await sidecar[Symbol.asyncDispose]()
 
   // Words of what was asked and corrected; of the answers whole phrases, since the model's name does leave.
-  const questions = [SIMILAR, UNRELATED, ...DOSES, ...CAPITALS]
+  const questions = [SIMILAR, UNRELATED, ...DOSES, ...MORE_DOSES, ...CAPITALS]
   const words = new Set([
     ...wordsOf([...questions, CORRECTION]),
     ...answers.map(answer => answer.slice(0, PHRASE_CHARS)),

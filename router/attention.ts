@@ -1,10 +1,12 @@
 /** Turns the questions asked here into what the network is asked for: keys to join, keys to leave, keys to look at once. */
 import { createInterest } from './interest.ts'
-import type { RoutingKey } from './keyspace.ts'
+import { type KeyCache, type RoutingKey, rootLabel } from './keyspace.ts'
 import type { Network } from './network/network.ts'
 import type { Logger } from './telemetry.ts'
 
 export interface Attention {
+  /** Joins what is wanted whatever is asked; the network is there now. */
+  start(): void
   /** Notes a question by its nearest keys, nearest first. Never waits. */
   notice(keys: readonly RoutingKey[]): void
   /** Lets keys be looked at again, and leaves those that nobody has asked about for long. */
@@ -71,6 +73,7 @@ export function createAttention(
   }
 
   return {
+    start() {},
     notice(keys) {
       for (const [rank, key] of keys.entries()) {
         const { join, leave, joined } = interest.touch(key, 1 / (rank + 1), now())
@@ -83,5 +86,23 @@ export function createAttention(
       for (const [key, until] of visited) if (until <= now()) visited.delete(key)
       for (const key of interest.expire(now())) network.leave(key)
     },
+  }
+}
+
+const CELLS = 256
+
+/** Every kind of question of some domains is joined once, so that nothing that is asked here shows in what is joined. */
+export function createWholeDomains(
+  { network, keys }: { network: Pick<Network, 'join'>; keys: KeyCache },
+  { domains }: { domains: readonly string[] },
+): Attention {
+  return {
+    start() {
+      for (const label of new Set(domains.map(rootLabel))) {
+        for (let cell = 0; cell < CELLS; cell++) network.join(keys.of(label, cell))
+      }
+    },
+    notice() {},
+    forgetVisits() {},
   }
 }

@@ -19,9 +19,10 @@ export interface CodeIndex<T extends Placed> {
   /** @param cell that of the code it was added with */
   remove(item: T, cell: number): void
   /**
-   * Those in `cells` that are at least so similar; of more than `limit` the most similar, up to a step of 1/512. Where
-   * even the first step holds more than the limit, some of it. Once the cells hold `MAX_COMPARED`, further ones are
-   * passed over: given nearest first, the nearest of all are among those seen.
+   * Those in `cells` that are at least so similar; of more than `limit` different codes the most similar, up to a step of
+   * 1/512. Where even the first step holds more than the limit, some of it. Coarse codes are shared by many items: at most
+   * `SHARERS` times the limit are given. Once the cells hold `MAX_COMPARED`, further ones are passed over: given nearest
+   * first, the nearest of all are among those seen.
    *
    * @param table as `dotTable` of fingerprint.ts makes it
    */
@@ -51,6 +52,7 @@ const FOUND_BYTES = 8
 /** Dot products are rounded to so many steps that fourteen of them and their rounding fit 16 bits. */
 const MAX_SUM = 32_760
 const MAX_COMPARED = 4_096
+const SHARERS = 8
 
 export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T> {
   const { memory, scan } = newScanKernel()
@@ -174,7 +176,7 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
         const from = out
         const last = blockOf(cell, cell.items.length - 1) + BLOCK_BYTES
         out = scan(cell.at, last, TABLE_AT, scale, table[name] as number, threshold, out)
-        countSteps(similarities, from >> 2, out >> 2)
+        countSteps(similarities, words, from >> 2, out >> 2)
         // What is not among the nearest of some cells is not among those of all.
         threshold = Math.max(least, leastOfNearest(limit))
         scanned.push({ items: cell.items, end: out >> 2 })
@@ -186,7 +188,7 @@ export function createCodeIndex<T extends Placed>(maxItems: number): CodeIndex<T
       for (const { items, end: until } of scanned) {
         for (; at < until; at += 2) {
           const similarity = similarities[at + 1] as number
-          if (similarity < threshold || found.length === limit) continue
+          if (similarity < threshold || found.length === SHARERS * limit) continue
           found.push({ item: items[places[at] as number] as T, similarity: Math.min(1, similarity) })
         }
       }
@@ -200,9 +202,18 @@ const STEPS = 1024
 const HALF = (STEPS - 1) / 2
 /** One for all look-ups, which never overlap: they do not wait for anything. */
 const counts = new Uint32Array(STEPS)
+/** Similarities met in the cell at hand, as bits, by their hash. */
+const LATELY_SHIFT = 32 - 9
+const lately = new Uint32Array(1 << (32 - LATELY_SHIFT))
 
-function countSteps(floats: Float32Array, from: number, to: number): void {
+/** Items of one cell that are exactly as similar have the same code, which counts once; a few are missed, which does no harm. */
+function countSteps(floats: Float32Array, words: Uint32Array, from: number, to: number): void {
+  lately.fill(0)
   for (let at = from + 1; at < to; at += 2) {
+    const bits = words[at] as number
+    const slot = Math.imul(bits, 0x9e3779b1) >>> LATELY_SHIFT
+    if (lately[slot] === bits) continue
+    lately[slot] = bits
     const step = Math.min(STEPS - 1, (((floats[at] as number) + 1) * HALF) | 0)
     counts[step] = (counts[step] as number) + 1
   }

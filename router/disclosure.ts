@@ -1,6 +1,10 @@
 /** The one door out: decides whether, how coarse and when an outcome leaves. Pure but for the dice it is given. */
-import type { Outcome } from './outcome.ts'
-import { floorToHour, type Packet } from './packet.ts'
+import type { Observer, Outcome } from './outcome.ts'
+import { expiresAt, floorToHour, type Packet } from './packet.ts'
+import { type Epsilon, randomised } from './randomised-response.ts'
+
+/** `matched`: packets about the kinds of question asked here; `domain`: all of some domains, whatever is asked here. */
+export type Interest = 'matched' | 'domain'
 
 export interface DisclosureProfile {
   /** At least this many distinct reference texts must share the disclosed prefix; 1 discloses the full code. */
@@ -8,20 +12,38 @@ export interface DisclosureProfile {
   /** Mean and cap of the random delay before departure, seconds. */
   delayMeanS: number
   delayCapS: number
+  /** Of randomised response; absent to tell signals as they were observed. */
+  epsilon?: Epsilon
+  /** Packets that leave under one key in 24 hours at most. @default no cap */
+  dailyCap?: number
+  /** @default 'matched' */
+  interest?: Interest
 }
 
 export const profiles = {
   /** Demo and lab. */
   open: { k: 1, delayMeanS: 0, delayCapS: 0 },
-  standard: { k: 20, delayMeanS: 600, delayCapS: 3600 },
+  standard: { k: 20, delayMeanS: 600, delayCapS: 3600, dailyCap: 100 },
+  clinical: { k: 50, delayMeanS: 600, delayCapS: 3600, dailyCap: 50, epsilon: 2, interest: 'domain' },
 } as const satisfies Record<string, DisclosureProfile>
 export type ProfileName = keyof typeof profiles
 
-export interface Disclosed {
-  packet: Packet
-  /** Unix seconds. */
-  dueAt: number
+/** Each name stands for the domain and for what is under it: `clinical` for `clinical.oncology` too. */
+export interface SharedDomains {
+  /** All but these stay here. @default all domains are shared */
+  only?: readonly string[] | undefined
+  /** These stay here, whatever `only` says. */
+  never?: readonly string[] | undefined
 }
+
+/** Whether others may learn that there are questions of this domain here: by packets, or by what is listened for. */
+export function isShared(domain: string, { only, never = [] }: SharedDomains): boolean {
+  const under = (name: string) => domain === name || domain.startsWith(`${name}.`)
+  return !never.some(under) && (only === undefined || only.some(under))
+}
+
+/** Why nothing leaves: too few reference texts alike; a domain that stays here; what has left says the same. */
+export type Withheld = 'rare' | 'domain' | 'unchanged'
 
 /** Reference counts exist for prefixes of these many digits, deepest first. */
 const COUNTED_DIGITS = [4, 3, 2] as const
@@ -32,37 +54,89 @@ export type CountReference = (code: string, digits: 2 | 3 | 4) => number
 export interface DisclosureComponents {
   space: string
   referenceTexts: CountReference
-  /** Uniform in [0, 1). */
-  random(): number
+  /** Uniform in [0, 1), always the same for the same answer and observer, and nobody else's to know. */
+  noise(answer: string, observer: Observer): number
+}
+
+export interface DisclosureOptions {
+  profile: DisclosureProfile
+  domains?: SharedDomains | undefined
+  ttlHours: number
 }
 
 /**
- * The packet that may leave for this outcome, or undefined when too few reference texts are like its question
- * (k-map, Sweeney 2001: every disclosed class holds at least k members of a reference population).
+ * The packet that may leave for this outcome, or why none may. Its fingerprint is the longest prefix that at least k
+ * reference texts share (k-map, Sweeney 2001: every disclosed class holds at least k members of a reference population).
  *
- * @param now Unix seconds
+ * @param left packets about this answer that have left before, oldest first
  */
 export function disclose(
   outcome: Outcome,
-  { space, referenceTexts, random }: DisclosureComponents,
-  profile: DisclosureProfile,
-  ttlHours: number,
-  now: number,
-): Disclosed | undefined {
+  { space, referenceTexts, noise }: DisclosureComponents,
+  { profile, domains = {}, ttlHours }: DisclosureOptions,
+  left: readonly Packet[] = [],
+): Packet | Withheld {
+  const last = left.at(-1)
+  if (outcome.withdrawn) return last && !last.withdrawn ? withdrawalOf(last, outcome, ttlHours) : 'unchanged'
+  if (!isShared(outcome.domain, domains)) return 'domain'
   const code = coarsened(outcome.code, profile.k, referenceTexts)
-  if (code === undefined) return undefined
-  const { confidence, ...rest } = outcome
-  return {
-    packet: {
-      ...rest,
+  if (code === undefined) return 'rare'
+  const { confidence, correction, strategy, ...bare } = outcome
+  const packet: Packet = { ...bare, code, space, ttlHours, time: floorToHour(outcome.time) }
+  const { epsilon } = profile
+  if (epsilon === undefined) {
+    return {
+      ...packet,
       ...(confidence !== undefined && { confidence: Math.round(confidence * 20) / 20 }),
-      code,
-      space,
-      ttlHours,
-      time: floorToHour(outcome.time),
-    },
-    dueAt: Math.floor(now + Math.min(-Math.log(1 - random()) * profile.delayMeanS, profile.delayCapS)),
+      ...(correction !== undefined && { correction }),
+      ...(strategy !== undefined && { strategy }),
+    }
   }
+  // A second bit, drawn for a changed mind, would tell of the first: what an observer has said once stands. The rest
+  // would undo the noise, in clear: a correction says that the answer was bad.
+  const said = left.findLast(before => isNoisy(before) && before.observer === outcome.observer)
+  if (said && said === last) return 'unchanged'
+  const signal = said?.signal ?? randomised(outcome.signal, epsilon, noise(outcome.answer, outcome.observer))
+  return { ...packet, signal, epsilon: said?.epsilon ?? epsilon }
+}
+
+function isNoisy({ epsilon, withdrawn }: Packet): boolean {
+  return epsilon !== undefined && !withdrawn
+}
+
+/** Takes back what left, and says nothing else: not even how the answer turned out. */
+function withdrawalOf(last: Packet, { revision, time }: Outcome, ttlHours: number): Packet {
+  const { confidence: _, correction: __, strategy: ___, ...bare } = last
+  const withdrawal = { ...bare, signal: 0, revision, withdrawn: true, time: floorToHour(time), ttlHours }
+  // It must not expire before what it takes back.
+  const missing = expiresAt(last) - expiresAt(withdrawal)
+  return missing > 0 ? { ...withdrawal, ttlHours: ttlHours + missing / 3600 } : withdrawal
+}
+
+/** Whether a packet that was made under earlier settings may leave under these. */
+export function mayStillLeave(
+  packet: Packet,
+  referenceTexts: CountReference,
+  { profile, domains = {} }: Omit<DisclosureOptions, 'ttlHours'>,
+): boolean {
+  // Nothing new is said by taking back.
+  if (packet.withdrawn) return true
+  const { epsilon = Number.POSITIVE_INFINITY } = packet
+  return (
+    isShared(packet.domain, domains) &&
+    packet.code.length <= (coarsened(packet.code, profile.k, referenceTexts)?.length ?? 0) &&
+    epsilon <= (profile.epsilon ?? Number.POSITIVE_INFINITY)
+  )
+}
+
+/**
+ * When a packet leaves: after an exponential delay, so that its time does not tell whose question it was about.
+ *
+ * @param random uniform in [0, 1)
+ * @param now Unix seconds
+ */
+export function departureTime({ delayMeanS, delayCapS }: DisclosureProfile, random: () => number, now: number): number {
+  return Math.floor(now + Math.min(-Math.log(1 - random()) * delayMeanS, delayCapS))
 }
 
 /** The longest prefix of a code that at least `k` reference texts share; undefined when not even its cell is. */

@@ -3,6 +3,9 @@ import { createCodeIndex, type Near, type Placed } from './code-index.ts'
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
 import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
+import { type Epsilon, noiseWeight, unbiased } from './randomised-response.ts'
+import { createAgreement, type Standing, type Trace } from './synthesis/agreement.ts'
+import { type BaseRates, createBaseRates } from './synthesis/base-rates.ts'
 import { createTallies, type Tally } from './tallies.ts'
 
 /** Author of this site's own outcomes. */
@@ -16,6 +19,14 @@ export interface Evidence extends Outcome, Placed {
   /** 0..255 */
   cell: number
   family: string
+  /** Length of what its code stands for, 0..1: the cosine to be expected between the code and a question that has it. */
+  norm: number
+  /** What its observer's word is worth, less what noise has taken from it. */
+  observerWeight: number
+  /** Whether its author has put noise on the signal, which is unbiased here and may lie outside 0..1. */
+  noisy: boolean
+  /** What it has told of its author so far; see agreement.ts. */
+  trace: Trace
 }
 
 export interface EvidenceIndex {
@@ -23,12 +34,25 @@ export interface EvidenceIndex {
   /** Another after each change. */
   readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
-  put(entry: Omit<Evidence, 'cell' | 'family' | 'place'>): boolean
+  put(
+    entry: Omit<Evidence, 'cell' | 'family' | 'norm' | 'place' | 'observerWeight' | 'noisy' | 'trace'> & {
+      epsilon?: Epsilon
+    },
+  ): boolean
   /**
-   * Evidence of these cells, nearest first, that is at least so similar to a query, whose table `dotTable` of
-   * fingerprint.ts made; of more than `limit` the most similar.
+   * Evidence of these cells that is at least so similar to a query, whose table `dotTable` of fingerprint.ts made: this
+   * site's own first, then that of peers who have proven themselves, then that of all others. Of each, those of the
+   * `limit` most similar codes at most. What peers say who were found out is left out.
    */
   near(table: Float32Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
+  /** What peers say, the last to arrive first; of one cell, 0..255, or of all. */
+  foreign(page: { cell?: number | undefined; offset: number; limit: number }): { total: number; items: Evidence[] }
+  /** How many of its entries are of each peer. */
+  readonly authors: ReadonlyMap<string, number>
+  /** How far an author is to be believed. */
+  standing(author: string): Standing
+  /** What a model's outcomes are on average, as far as this site alone or everyone can tell. */
+  readonly rates: BaseRates
   /** Signals about a model, in one domain or in all, said by this site alone or by everyone, no peer too loudly. */
   tally(model: string, domain: string | undefined, ownOnly: boolean): Tally
   /** Drops what has expired. */
@@ -41,31 +65,97 @@ export interface EvidenceIndex {
 const MAX_PEER_TALLY = 20
 const MAX_SHARED = 10_000
 
-/** @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none */
-export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEntries: number): EvidenceIndex {
+/** Pairs of outcomes less alike than this tell nothing of either's author. */
+const PAIR_SIMILARITY = 0.5
+const PAIR_LIMIT = 64
+
+/**
+ * @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none
+ * @param tableOf how codes are compared with each other; without it no peer is ever proven or found out
+ */
+export function createEvidenceIndex(
+  decode: (code: string) => DecodedCode,
+  maxEntries: number,
+  tableOf?: (code: string) => { table: Float32Array; cells: readonly number[] },
+): EvidenceIndex {
   /** Oldest arrival first; a replaced entry moves to the end. Apart, so that no flood of peers' drowns our own. */
   const own = new Map<string, Evidence>()
   const foreign = new Map<string, Evidence>()
+  const authors = new Map<string, number>()
   const holding = (author: string) => (author === SELF ? own : foreign)
-  /** One more is there for a moment when the oldest has to make room. */
-  const codes = createCodeIndex<Evidence>(maxEntries + 1)
+  /** One more is there for a moment when the oldest has to make room. Apart, so that no flood of strangers' drowns the rest. */
+  const codes = {
+    self: createCodeIndex<Evidence>(maxEntries + 1),
+    proven: createCodeIndex<Evidence>(maxEntries + 1),
+    unproven: createCodeIndex<Evidence>(maxEntries + 1),
+  }
   const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : MAX_PEER_TALLY))
+  const agreement = createAgreement()
 
   const shared = createSharing(MAX_SHARED)
   let version = 0
 
+  const standingOf = (author: string): Standing => (author === SELF ? 'self' : agreement.standing(author))
+  const indexOf = (author: string) => {
+    const standing = standingOf(author)
+    return standing === 'distrusted' ? undefined : codes[standing]
+  }
+
   const count = (entry: Evidence, direction: 1 | -1) => {
     // What came of a refined prompt says nothing about what the model does by itself.
     if (entry.withdrawn || entry.intervention === 2) return
-    const weight = direction * OBSERVER_WEIGHT[entry.observer]
+    const weight = direction * entry.observerWeight
     tallies.count(tallyKey(entry.model), entry.author, entry.signal, weight)
     tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, weight)
+  }
+  const countAuthor = ({ author }: Evidence, change: 1 | -1) => {
+    if (author === SELF) return
+    const entries = (authors.get(author) ?? 0) + change
+    if (entries > 0) authors.set(author, entries)
+    else authors.delete(author)
   }
   const remove = (id: string, entry: Evidence) => {
     version++
     holding(entry.author).delete(id)
-    codes.remove(entry, entry.cell)
+    countAuthor(entry, -1)
+    indexOf(entry.author)?.remove(entry, entry.cell)
     count(entry, -1)
+  }
+  const rates = createBaseRates(tallies, { version: () => version, standing: standingOf, self: SELF })
+
+  /** Does what changes an author's account, and moves what it said to where it then belongs. */
+  const settle = (author: string, change: () => void) => {
+    const before = indexOf(author)
+    change()
+    const after = indexOf(author)
+    if (before === after) return
+    version++
+    for (const one of foreign.values()) {
+      if (one.author !== author) continue
+      before?.remove(one, one.cell)
+      after?.add(one, decode(one.code))
+    }
+  }
+
+  const deviation = ({ model, domain, signal }: Evidence) => signal - rates.of(model, domain, 'robust')
+
+  /** Holds what peers say against what this site saw of the like. */
+  const compare = (entry: Evidence) => {
+    if (!tableOf || entry.withdrawn || entry.intervention === 2) return
+    const isOwn = entry.author === SELF
+    if ((isOwn ? foreign : own).size === 0) return
+    const { table, cells } = tableOf(entry.code)
+    for (const index of isOwn ? [codes.proven, codes.unproven] : [codes.self]) {
+      for (const { item, similarity } of index.near(table, cells, PAIR_SIMILARITY, PAIR_LIMIT)) {
+        if (item.model !== entry.model || item.withdrawn || item.intervention === 2) continue
+        const [seen, said] = isOwn ? [entry, item] : [item, entry]
+        const likeness = similarity * seen.norm * said.norm
+        const weight = seen.observerWeight * said.observerWeight
+        settle(said.author, () =>
+          agreement.compare(said.author, said.trace, likeness, deviation(seen), deviation(said), weight),
+        )
+      }
+    }
   }
 
   return {
@@ -75,11 +165,14 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
     get version() {
       return version
     },
-    put(said) {
+    put({ epsilon, ...said }) {
       const id = `${said.author}/${said.answer}`
       const held = holding(said.author).get(id)
       if (held && held.revision >= said.revision) return false
-      if (held) remove(id, held)
+      if (held) {
+        remove(id, held)
+        if (held.author !== SELF) settle(held.author, () => agreement.forget(held.author, held.trace))
+      }
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
       const decoded = decode(said.code)
       const entry: Evidence = {
@@ -89,19 +182,38 @@ export function createEvidenceIndex(decode: (code: string) => DecodedCode, maxEn
         domain: shared(said.domain),
         family: shared(modelFamily(said.model)),
         cell: decoded.cell,
+        norm: Math.min(1, decoded.norm),
         place: 0,
+        signal: epsilon === undefined ? said.signal : unbiased(said.signal, epsilon),
+        observerWeight: OBSERVER_WEIGHT[said.observer] * (epsilon === undefined ? 1 : noiseWeight(epsilon)),
+        noisy: epsilon !== undefined,
+        trace: { lean: 0, told: 0 },
       }
       holding(entry.author).set(id, entry)
+      countAuthor(entry, 1)
       version++
-      codes.add(entry, decoded)
+      indexOf(entry.author)?.add(entry, decoded)
       count(entry, 1)
+      compare(entry)
       if (own.size + foreign.size > maxEntries) {
         const [oldest] = foreign.size > 0 ? foreign : own
         if (oldest) remove(...oldest)
       }
       return true
     },
-    near: codes.near,
+    near(table, cells, minSimilarity, limit) {
+      const found = codes.self.near(table, cells, minSimilarity, limit)
+      for (const near of codes.proven.near(table, cells, minSimilarity, limit)) found.push(near)
+      for (const near of codes.unproven.near(table, cells, minSimilarity, limit)) found.push(near)
+      return found
+    },
+    foreign({ cell, offset, limit }) {
+      const wanted = [...foreign.values()].filter(entry => cell === undefined || entry.cell === cell).reverse()
+      return { total: wanted.length, items: wanted.slice(offset, offset + limit) }
+    },
+    authors,
+    standing: standingOf,
+    rates,
     tally(model, domain, ownOnly) {
       const subject = tallyKey(model, domain)
       return ownOnly ? tallies.of(subject, SELF) : tallies.all(subject)

@@ -30,8 +30,12 @@ export function routingKey(space: string, domain: string, cell: number): Routing
 /** So many first labels of domains are remembered with their keys. */
 const MAX_LABELS = 64
 
+export interface KeyCache {
+  of(domain: string, cell: number): RoutingKey
+}
+
 /** The keys of one space, each computed once; requests ask for eight of them. */
-export function createKeyCache(space: string): { of(domain: string, cell: number): RoutingKey } {
+export function createKeyCache(space: string): KeyCache {
   const byLabel = new Map<string, RoutingKey[]>()
   return {
     of(domain, cell) {

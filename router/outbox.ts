@@ -1,4 +1,5 @@
 /** Sends what is due: signs it, writes it into the ledger, hands it to peers, and keeps it for later when there are none. */
+import type { Departures } from './departures.ts'
 import type { Identity } from './identity.ts'
 import type { Network } from './network/network.ts'
 import { sealPacket } from './packet.ts'
@@ -7,15 +8,16 @@ import type { Logger, RouterObserver } from './telemetry.ts'
 import type { Turns } from './turns.ts'
 
 export interface OutboxComponents {
-  store: Pick<Store, 'due' | 'outcome' | 'departed' | 'delivered'>
+  store: Pick<Store, 'due' | 'outcome' | 'cancelDeparture' | 'departedAt' | 'departed' | 'delivered'>
   network: Pick<Network, 'publish'>
   identity: Identity
   logger: Logger
-  observer: Pick<RouterObserver, 'packetSent'>
+  observer: Pick<RouterObserver, 'packetSent' | 'outcomeWithheld' | 'departureDeferred'>
   /** Unix seconds. */
   now(): number
   /** Of answers whose outcomes are being changed. */
   turns: Pick<Turns, 'take'>
+  departures: Pick<Departures, 'allow'>
   /** Aborted when no more may leave. */
   stopping: AbortSignal
 }
@@ -30,20 +32,42 @@ export interface Outbox {
 /** A packet handed to nobody, or that could not be sent, is due again after this long. */
 const RETRY_S = 30
 const BATCH = 50
+const DAY_S = 24 * 3600
 
-export function createOutbox(components: OutboxComponents): Outbox {
-  const { store, network, identity, logger, observer, now, turns, stopping } = components
+/** @param options.dailyCap packets under one key in 24 hours; those about further answers wait for their turn */
+export function createOutbox(components: OutboxComponents, options: { dailyCap?: number | undefined } = {}): Outbox {
+  const { store, network, identity, logger, observer, now, turns, departures, stopping } = components
+  const { dailyCap } = options
   let flushing: Promise<void> | undefined
   let flushAgain = false
 
-  async function send({ key, packet }: OutboxEntry): Promise<void> {
+  /** Unix seconds until which a packet has to wait, since its key has had its share; one that goes again has not. */
+  async function fullUntil({ key, packet }: OutboxEntry): Promise<number | undefined> {
+    if (dailyCap === undefined || packet.withdrawn) return undefined
+    const end = ((await store.departedAt(key, packet.answer, dailyCap)) ?? Number.NEGATIVE_INFINITY) + DAY_S
+    return end > now() ? end : undefined
+  }
+
+  async function send(entry: OutboxEntry): Promise<void> {
+    const { key, packet, requestId } = entry
+    if (!departures.allow(packet)) {
+      await store.cancelDeparture(packet.answer)
+      observer.outcomeWithheld('settings')
+      return
+    }
+    const waits = await fullUntil(entry)
+    if (waits !== undefined) {
+      await store.delivered(packet, 0, waits)
+      observer.departureDeferred()
+      return
+    }
     const bytes = await sealPacket(packet, identity.privateKey)
     const stored: StoredPacket = { key, author: identity.id, packet, bytes }
     const leaves = await turns.take(packet.answer, async () => {
       // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
       if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
       // The ledger comes first: nothing may leave that it does not show.
-      await store.departed(stored, now())
+      await store.departed(stored, now(), requestId)
       return true
     })
     if (!leaves) return

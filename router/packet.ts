@@ -5,6 +5,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { MODEL_PATTERN } from './model-variant.ts'
 import { CODE_PATTERN, correctionTypes, DOMAIN_PATTERN, type Outcome, observers, STRATEGY_PATTERN } from './outcome.ts'
+import type { Epsilon } from './randomised-response.ts'
 
 /** The most that ever goes out or is read in. */
 export const MAX_PACKET_BYTES = 512
@@ -16,7 +17,7 @@ export interface Packet extends Outcome {
   /** Hours from `time`, 1..720. */
   ttlHours: number
   /** ε of randomised response, absent when the signal is as observed. */
-  epsilon?: 1 | 2 | 4
+  epsilon?: Epsilon
 }
 
 export interface OpenedPacket {

@@ -13,6 +13,9 @@ export interface Tallies {
   all(subject: string): Tally
   /** What one author says, in full. */
   of(subject: string, author: string): Tally
+  /** What each author says, in full. */
+  voices(subject: string): Iterable<readonly [author: string, said: Tally]>
+  subjects(): Iterable<string>
 }
 
 interface Subject {
@@ -20,7 +23,7 @@ interface Subject {
   all: Tally
 }
 
-/** Weights are no less than a tenth; what adding and taking back leaves is far less than this. */
+/** Weights are no less than a twentieth; what adding and taking back leaves is far less than this. */
 const ROUNDING = 1e-6
 
 const NOTHING: Readonly<Tally> = { n: 0, sum: 0 }
@@ -50,6 +53,8 @@ export function createTallies(capOf: (author: string) => number): Tallies {
       if (subject.byAuthor.size === 0) subjects.delete(name)
     },
     all: name => subjects.get(name)?.all ?? NOTHING,
+    voices: name => subjects.get(name)?.byAuthor ?? [],
+    subjects: () => subjects.keys(),
     of: (name, author) => subjects.get(name)?.byAuthor.get(author) ?? NOTHING,
   }
 }

@@ -1,5 +1,7 @@
 /** Who is told of what happens in the router: a log, and whatever counts. */
+import type { Withheld } from './disclosure.ts'
 import type { PacketFault } from './packet.ts'
+import type { Benefit } from './synthesis/mixing.ts'
 
 /** The shape of pino's methods. */
 export interface Logger {
@@ -22,5 +24,19 @@ export type RejectReason =
 export interface RouterObserver {
   packetReceived(result: 'accepted' | RejectReason, bytes: number): void
   packetSent(recipients: number, bytes: number): void
-  outcomeWithheld(): void
+  /** `settings`: it was made under earlier settings, and these are stricter. */
+  outcomeWithheld(reason: Exclude<Withheld, 'unchanged'> | 'settings'): void
+  /** As many packets about one kind of question have left today as may. */
+  departureDeferred(): void
+  /** What listening to peers has brought in a domain, after each outcome that could tell. */
+  benefitMeasured(benefit: Benefit): void
+}
+
+/** For a router whose doings nobody counts. */
+export const unobserved: RouterObserver = {
+  packetReceived() {},
+  packetSent() {},
+  outcomeWithheld() {},
+  departureDeferred() {},
+  benefitMeasured() {},
 }

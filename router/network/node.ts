@@ -11,7 +11,7 @@ import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
@@ -61,17 +61,20 @@ export interface NodeOptions {
   /** Text of a pre-shared key file: who does not have it gets no word in. */
   swarmKey?: string
   capture?: Capture
+  /** libp2p's own counters, by protocol and kind of message; none are kept unless given. */
+  metrics?: NonNullable<Libp2pOptions['metrics']>
 }
 
 /** A node that is not started yet. */
 export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
   const { privateKey, gate, throttle, guilt, onNeighbour } = components
-  const { capture, dialDeadlineMs, maxConnections, recordMs, swarmKey } = options
+  const { capture, dialDeadlineMs, maxConnections, metrics, recordMs, swarmKey } = options
   const encrypter = throttle.metered(noise())
 
   return createLibp2p({
     start: false,
     privateKey,
+    ...(metrics && { metrics }),
     // libp2p's own names the versions of Node and libp2p to every peer
     nodeInfo: { name: 'qis', version: '1', userAgent: 'qis/1' },
     addresses: { listen: options.listen, announce: options.announce },

@@ -3,6 +3,7 @@ import type { PrivateKey } from '@libp2p/interface'
 import type { Logger } from '../telemetry.ts'
 import type { Capture } from './capture.ts'
 import type { NetworkObserver } from './events.ts'
+import type { NodeOptions } from './node.ts'
 
 export interface Libp2pNetworkComponents {
   /** Ed25519; peers know this node by its public half. */
@@ -40,6 +41,8 @@ export interface Libp2pNetworkOptions extends Access {
   maxConnections?: number
   /** Shown every byte above encryption, for an audit. */
   capture?: Capture
+  /** Counts what libp2p does, for a measurement. */
+  metrics?: NonNullable<NodeOptions['metrics']>
   /** Peers to be connected to for each joined key. */
   peersPerKey?: number
   /** How long `publish` looks for somebody who wants the packet. */
@@ -109,7 +112,7 @@ export const DEFAULTS = {
   stopDeadlineMs: 2_000,
 } satisfies Libp2pNetworkOptions
 
-type WithoutDefault = 'capture' | 'swarmKey' | 'members' | 'addressBook'
+type WithoutDefault = 'capture' | 'metrics' | 'swarmKey' | 'members' | 'addressBook'
 
 /** Options with their defaults. */
 export type Settings = Required<Omit<Libp2pNetworkOptions, WithoutDefault>> & Pick<Libp2pNetworkOptions, WithoutDefault>

@@ -1,18 +1,26 @@
-/** What is known about a question: a kernel mean over nearby outcomes, around the model's base rate. Pure. */
+/**
+ * What is known about a question: a Gaussian process over the nearest outcomes, around the model's base rate; by this site
+ * alone and with its peers, mixed as they have earned it. Pure. docs/synthesis.md explains it.
+ */
 import type { Near } from '../code-index.ts'
-import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
+import type { Evidence, EvidenceIndex } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
-import { OBSERVER_WEIGHT } from '../outcome.ts'
-import type { Tally } from '../tallies.ts'
-import { adjustmentBound, capped, type Voice } from './trust.ts'
+import type { Standing } from './agreement.ts'
+import type { View } from './base-rates.ts'
+import { factorise, type Solution, solve } from './gaussian.ts'
+import { domainFactor, kernel, modelFactor, strategyFactor } from './kernel.ts'
+import { adjustmentBound, PRIOR_SHARES, type Shares } from './trust.ts'
 
 export interface EstimateQuery {
   model: string
   domain: string
+  strategy?: string | undefined
   /** What is expected of the answer before any outcome is seen, 0..1. */
   prior: number
   /** Unix seconds. */
   now: number
+  /** What the site alone and the two ways of listening to peers have earned. @default PRIOR_SHARES */
+  shares?: Shares
 }
 
 export const grades = ['none', 'low', 'moderate', 'high'] as const
@@ -24,121 +32,234 @@ export interface Estimate {
   /** What the network changed, −0.3..0.3. */
   adjustment: number
   grade: Grade
-  /** Effective number of nearby outcomes, own and capped foreign ones. */
+  /** Standard deviation of the expected outcome: how far it may be from the truth, 0..0.5. */
+  deviation: number
+  /** How many fresh outcomes of the very same question and model, seen here, would tell as much. */
   weight: number
   /** Nearby packets of peers, and how many peers they are from. */
   packets: number
   peers: number
 }
 
-/** Kernel width and the weight of the base rate, fitted on LLMRouter's table of outcomes; see docs/decisions.md. */
-const TAU = 0.1
-const K0 = 0.05
-/** Below this similarity an outcome weighs less than e⁻⁶ and is passed over. */
+/** What three experts expect: this site alone, everyone with peers' averages held to their median, and everyone. */
+export interface Opinions {
+  local: number
+  robust: number
+  network: number
+}
+
+/** Below this similarity an outcome tells next to nothing and is passed over. */
 export const MIN_SIMILARITY = 0.4
-/** Of more neighbours than these only the nearest count, so that a crowded cell costs no more than a busy one. */
+/** Of different codes near a question only so many nearest count, so that a crowded cell costs no more than a busy one. */
 export const MAX_NEIGHBOURS = 64
-/** Pseudo-counts that shrink a model's mean to the prior, and its mean in a domain to its mean. */
-const PRIOR_COUNT = 2
-const DOMAIN_COUNT = 4
+/** So many of them at most are this site's own. */
+const MAX_OWN = 24
+
+/** Variance of what is shared between questions, where that of one outcome's own luck is 1. */
+const AMPLITUDE = 1
+/** How alike the rest of two codes is that both lie near a question, in one cell and in two. */
+const SAME_CELL = 0.6
+const OTHER_CELL = 0.4
+/** Variance of what all of one peer's outcomes may have in common, whatever the question; all strangers count as one peer. */
+export const PEER_BIAS = 0.15
 const HALF_LIFE_S = 7 * 24 * 3600
-const SAME_FAMILY = 0.5
-const OTHER_MODEL = 0.25
-const OTHER_DOMAIN = 0.5
+/** Of the base rate's own variance: outcomes that it is worth before any is seen. */
+const BASE_COUNT = 4
 
-/**
- * `base + Σ wᵢ(yᵢ − baseᵢ) / (Σ wᵢ + k₀)`, once over this site's outcomes alone and once over everyone's; the network's
- * say is the difference, bounded by what local outcomes have earned it (Nadaraya–Watson on residuals).
- */
+/** Outcomes of one code, model, domain and strategy, said by this site, by one proven peer, or by strangers. */
+interface Group {
+  /** Any of them, for what they have in common. */
+  item: Evidence
+  standing: Standing
+  similarity: number
+  /** √(1 − similarity²) */
+  rest: number
+  outcomes: number
+  /** Outcomes, each by its freshness, observer and noise. */
+  precision: number
+  /** Σ precision · (signal − base rate), for each view. */
+  own: number
+  all: number
+  robust: number
+  /** Covariance with the question. */
+  covariance: number
+}
+
 export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
-  const family = modelFamily(query.model)
-  const ownBases = createBases(index, true, query.prior)
-  const allBases = createBases(index, false, query.prior)
+  return assess(neighbours, query, index).estimate
+}
 
-  const own: Voice = { weight: 0, residual: 0 }
-  const ownAmongAll: Voice = { weight: 0, residual: 0 }
-  const peers = new Map<string, Voice>()
-  let packets = 0
-  for (const { item: evidence, similarity } of neighbours) {
-    const weight = weightOf(evidence, similarity, query, family)
-    if (weight === 0) continue
-    const { author, signal, model, domain } = evidence
-    const residual = weight * (signal - allBases.of(model, domain))
-    if (author === SELF) {
-      add(own, weight, weight * (signal - ownBases.of(model, domain)))
-      add(ownAmongAll, weight, residual)
-    } else {
-      const voice = peers.get(author) ?? { weight: 0, residual: 0 }
-      peers.set(author, add(voice, weight, residual))
-      packets++
-    }
-  }
-  const all = { ...ownAmongAll }
-  for (const voice of peers.values()) {
-    const { weight, residual } = capped(voice)
-    add(all, weight, residual)
-  }
-
-  const local = clamp(ownBases.of(query.model, query.domain) + mean(own), 0, 1)
-  const pooled = clamp(allBases.of(query.model, query.domain) + mean(all), 0, 1)
+/** With what each expert expects by itself, for those who keep the score. */
+export function assess(
+  neighbours: Iterable<Near<Evidence>>,
+  query: EstimateQuery,
+  index: EvidenceIndex,
+): { estimate: Estimate; opinions: Opinions } {
+  const { opinions, explained, packets, peers } = consult(neighbours, query, index)
+  const { local, robust, network } = opinions
+  const shares = query.shares ?? PRIOR_SHARES
+  const mixed = shares.local * local + shares.robust * robust + shares.network * network
+  const weight = equivalent(explained)
+  const grade = gradeOf(weight)
   const bound = adjustmentBound(index.tally(query.model, undefined, true).n)
-  const grade = gradeOf(all.weight)
   // Without evidence near the question, what others say of the model in general is not worth a word.
-  const adjustment = grade === 'none' ? 0 : clamp(pooled - local, -bound, bound)
+  const adjustment = grade === 'none' ? 0 : clamp(mixed - local, -bound, bound)
   const confidence = clamp(local + adjustment, 0, 1)
+  const deviation = deviationOf(confidence, explained, index.rates.count(query.model, 'all'))
   return {
-    confidence,
-    adjustment: confidence - local,
-    grade,
-    weight: all.weight,
-    packets,
-    peers: peers.size,
+    estimate: { confidence, adjustment: confidence - local, grade, deviation, weight, packets, peers },
+    opinions,
   }
 }
 
-/** A model's mean outcome, shrunk to the prior, and its mean in a domain, shrunk to that; each computed once. */
-function createBases(index: EvidenceIndex, ownOnly: boolean, prior: number) {
-  const known: { model: string; domain: string; base: number }[] = []
+function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
+  const { own, peers, packets, authors } = group(neighbours, query, index)
+  const groups = [...nearest(own, MAX_OWN), ...nearest(peers, MAX_NEIGHBOURS - Math.min(own.length, MAX_OWN))]
+  const ownCount = Math.min(own.length, MAX_OWN)
+  const n = groups.length
+  const factor = covarianceOf(groups)
+  factorise(factor, n)
+  const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
+  const network = solve(factor, n, covariances, n, AMPLITUDE)
+  const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, AMPLITUDE)
+  const expect = (view: View, { weights }: Solution) => {
+    let sum = index.rates.of(query.model, query.domain, view, query.prior)
+    for (let i = 0; i < weights.length; i++) {
+      const one = groups[i] as Group
+      sum += ((weights[i] as number) * one[view]) / one.precision
+    }
+    return clamp(sum, 0, 1)
+  }
+  const opinions: Opinions = {
+    local: expect('own', local),
+    robust: expect('robust', network),
+    network: expect('all', network),
+  }
+  return { opinions, explained: network.explained, packets, peers: authors.size }
+}
+
+/** What was said of one code is weighed together. */
+function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
+  const asked = { ...query, family: modelFamily(query.model) }
+  const rates = createKnownRates(index, query.prior)
+  const byName = new Map<string, Group>()
+  const authors = new Set<string>()
+  let packets = 0
+  for (const { item, similarity } of neighbours) {
+    const precision = precisionOf(item, similarity, query.now)
+    if (precision === 0) continue
+    const standing = index.standing(item.author)
+    const { model, domain } = item
+    if (standing !== 'self') {
+      authors.add(item.author)
+      packets++
+    }
+    const name = `${item.code}/${model}/${domain}/${item.strategy ?? ''}/${standing === 'proven' ? item.author : standing}`
+    let one = byName.get(name)
+    if (!one) {
+      const covariance =
+        AMPLITUDE *
+        kernel(similarity * item.norm) *
+        modelFactor(asked, item) *
+        domainFactor(query.domain, domain) *
+        strategyFactor(query.strategy, item.strategy)
+      const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
+      one = { item, standing, similarity, rest, outcomes: 0, precision: 0, own: 0, all: 0, robust: 0, covariance }
+      byName.set(name, one)
+    }
+    const { signal } = item
+    const base = rates.of(model, domain)
+    one.outcomes++
+    one.precision += precision
+    one.own += precision * (signal - base.own)
+    one.all += precision * (signal - base.all)
+    one.robust +=
+      precision * (signal - base.robust - (standing === 'self' ? 0 : index.rates.excess(item.author, model)))
+  }
+  const own: Group[] = []
+  const peers: Group[] = []
+  for (const one of byName.values()) (one.standing === 'self' ? own : peers).push(one)
+  return { own, peers, packets, authors }
+}
+
+/** Those that tell most. */
+function nearest(groups: Group[], most: number): Group[] {
+  if (groups.length <= most) return groups
+  const worth = ({ covariance, precision }: Group) => covariance * Math.min(1, precision)
+  return groups.sort((a, b) => worth(b) - worth(a)).slice(0, most)
+}
+
+/** Few models and domains are met in one look-up: going through them is quicker than hashing. */
+function createKnownRates(index: EvidenceIndex, prior: number) {
+  const known: { model: string; domain: string; own: number; all: number; robust: number }[] = []
   return {
-    of(model: string, domain: string): number {
-      // Few are met in one look-up: going through them is quicker than hashing.
-      for (const one of known) if (one.model === model && one.domain === domain) return one.base
-      const general = shrink(index.tally(model, undefined, ownOnly), prior, PRIOR_COUNT)
-      const base = shrink(index.tally(model, domain, ownOnly), general, DOMAIN_COUNT)
-      known.push({ model, domain, base })
-      return base
+    of(model: string, domain: string) {
+      for (const one of known) if (one.model === model && one.domain === domain) return one
+      const rate = (view: View) => index.rates.of(model, domain, view, prior)
+      const one = { model, domain, own: rate('own'), all: rate('all'), robust: rate('robust') }
+      known.push(one)
+      return one
     },
   }
 }
 
-function weightOf(evidence: Evidence, similarity: number, query: EstimateQuery, family: string): number {
+function precisionOf(evidence: Evidence, similarity: number, now: number): number {
   // A refined prompt or re-ranked sources say nothing about the plain question.
   if (similarity < MIN_SIMILARITY || evidence.withdrawn || evidence.intervention === 2) return 0
-  if (evidence.expires <= query.now) return 0
-  const recency = 2 ** (-Math.max(0, query.now - evidence.time) / HALF_LIFE_S)
-  const model = evidence.model === query.model ? 1 : evidence.family === family ? SAME_FAMILY : OTHER_MODEL
-  const domain = evidence.domain === query.domain ? 1 : OTHER_DOMAIN
-  return Math.exp((similarity - 1) / TAU) * recency * model * domain * OBSERVER_WEIGHT[evidence.observer]
+  if (evidence.expires <= now) return 0
+  const recency = 2 ** (-Math.max(0, now - evidence.time) / HALF_LIFE_S)
+  return recency * evidence.observerWeight
+}
+
+/**
+ * Row-major, lower half. Codes are compared by way of the question: s·s′ of their similarities to it, and of what is left
+ * of both, as much as such rests have in common on average; comparing each with each would cost more than all else.
+ */
+function covarianceOf(groups: readonly Group[]): Float64Array {
+  const n = groups.length
+  const matrix = new Float64Array(n * n)
+  for (let row = 0; row < n; row++) {
+    const a = groups[row] as Group
+    for (let column = 0; column < row; column++) {
+      const b = groups[column] as Group
+      let similarity = 1
+      if (a.item.code !== b.item.code) {
+        const common = a.item.cell === b.item.cell ? SAME_CELL : OTHER_CELL
+        similarity = a.similarity * b.similarity + common * a.rest * b.rest
+      }
+      let covariance = AMPLITUDE * kernel(similarity * a.item.norm * b.item.norm)
+      if (a.item.model !== b.item.model) covariance *= modelFactor(a.item, b.item)
+      if (a.item.strategy !== b.item.strategy) covariance *= strategyFactor(a.item.strategy, b.item.strategy)
+      if (a.item.domain !== b.item.domain) covariance *= domainFactor(a.item.domain, b.item.domain)
+      if (a.standing !== 'self' && a.standing === b.standing) {
+        if (a.standing === 'unproven' || a.item.author === b.item.author) covariance += PEER_BIAS
+      }
+      matrix[row * n + column] = covariance
+    }
+    // Questions of one code are no more alike than the code tells.
+    const common = kernel(a.item.norm * a.item.norm)
+    const shared = AMPLITUDE * (common + (1 - common) / a.outcomes)
+    matrix[row * n + row] = shared + (a.standing === 'self' ? 0 : PEER_BIAS) + 1 / a.precision
+  }
+  return matrix
+}
+
+/** `explained` by so many outcomes of the same question: a·n / (a·n + 1). */
+function equivalent(explained: number): number {
+  return explained / (AMPLITUDE * Math.max(1 - explained, 1e-6))
+}
+
+/** Of the question's own deviation and of the base rate, in outcomes. */
+function deviationOf(expected: number, explained: number, outcomes: number): number {
+  const luck = Math.max(expected * (1 - expected), 0.01)
+  const shared = (luck * AMPLITUDE) / (1 + AMPLITUDE)
+  return Math.min(0.5, Math.sqrt(shared * (1 - explained) + luck / (outcomes + BASE_COUNT)))
 }
 
 function gradeOf(weight: number): Grade {
-  if (weight < 0.05) return 'none'
-  if (weight < 1) return 'low'
-  return weight < 4 ? 'moderate' : 'high'
-}
-
-function shrink({ n, sum }: Tally, towards: number, count: number): number {
-  return (sum + count * towards) / (n + count)
-}
-
-function mean({ weight, residual }: Voice): number {
-  return residual / (weight + K0)
-}
-
-function add(voice: Voice, weight: number, residual: number): Voice {
-  voice.weight += weight
-  voice.residual += residual
-  return voice
+  if (weight < 0.03) return 'none'
+  if (weight < 0.2) return 'low'
+  return weight < 0.6 ? 'moderate' : 'high'
 }
 
 function clamp(value: number, low: number, high: number): number {

@@ -1,20 +1,14 @@
-/** How much each author's word weighs, so that one loud peer cannot outvote the rest. */
+/** How far the network may move what this site would say by itself. */
 
-/** What the evidence of one author says, summed over a lookup. */
-export interface Voice {
-  weight: number
-  /** Σ weight · (signal − expected signal). */
-  residual: number
+/** How much of the estimate each expert makes; sums to 1. */
+export interface Shares {
+  local: number
+  robust: number
+  network: number
 }
 
-/** The most that one peer may weigh in a lookup, in units of one fresh outcome of the same question and model. */
-export const MAX_PEER_WEIGHT = 2
-
-/** Scales a peer's voice down to the cap; its direction stays. */
-export function capped(voice: Voice): Voice {
-  if (voice.weight <= MAX_PEER_WEIGHT) return voice
-  return { weight: MAX_PEER_WEIGHT, residual: (voice.residual * MAX_PEER_WEIGHT) / voice.weight }
-}
+/** Before any local outcome has told one from another. */
+export const PRIOR_SHARES: Readonly<Shares> = { local: 0.1, robust: 0.6, network: 0.3 }
 
 /** How far the network may move this site's own estimate: earned by local outcomes that could prove it wrong. */
 export function adjustmentBound(localOutcomes: number): number {

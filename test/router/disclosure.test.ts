@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type CountReference, type DisclosureProfile, disclose, profiles } from '../../router/disclosure.ts'
+import {
+  type CountReference,
+  type DisclosureProfile,
+  departureTime,
+  disclose,
+  isShared,
+  mayStillLeave,
+  profiles,
+  type SharedDomains,
+} from '../../router/disclosure.ts'
 import { referenceTexts } from '../../router/fingerprint.ts'
 import type { Outcome } from '../../router/outcome.ts'
-import { anOutcome, NOW, shippedSpace } from '../support/router-support.ts'
+import { expiresAt, type Packet } from '../../router/packet.ts'
+import { anOutcome, aPacket, NOW, shippedSpace } from '../support/router-support.ts'
 
 const FULL = 'a94a939de36cb2e6'
 const atOnce: DisclosureProfile = { k: 20, delayMeanS: 0, delayCapS: 0 }
@@ -15,10 +25,16 @@ function counts(two: number, three: number, four: number): CountReference {
 
 function disclosed(
   changes: Partial<Outcome> = {},
-  given: { count?: CountReference; profile?: DisclosureProfile; random?: () => number; now?: number } = {},
-) {
-  const { count = counts(100, 100, 100), profile = atOnce, random = () => 0.5, now = NOW } = given
-  return disclose(anOutcome(changes), { space: '0123abcd', referenceTexts: count, random }, profile, 168, now)
+  given: { count?: CountReference; profile?: DisclosureProfile; domains?: SharedDomains; left?: Packet[] } = {},
+): Packet | undefined {
+  const packet = said(changes, given)
+  return typeof packet === 'string' ? undefined : packet
+}
+
+function said(changes: Partial<Outcome>, given: Parameters<typeof disclosed>[1] & { dice?: number } = {}) {
+  const { count = counts(100, 100, 100), profile = atOnce, domains, left = [], dice = 0.5 } = given
+  const door = { space: '0123abcd', referenceTexts: count, noise: () => dice }
+  return disclose(anOutcome(changes), door, { profile, domains, ttlHours: 168 }, left)
 }
 
 describe('the disclosed fingerprint', () => {
@@ -32,13 +48,13 @@ describe('the disclosed fingerprint', () => {
   ]
   for (const [two, three, four, code] of cases) {
     it(`is ${code ?? 'withheld'} where ${two}, ${three} and ${four} reference texts are alike and k is 20`, () => {
-      assert.equal(disclosed({ code: FULL }, { count: counts(two, three, four) })?.packet.code, code)
+      assert.equal(disclosed({ code: FULL }, { count: counts(two, three, four) })?.code, code)
     })
   }
 
   it('is never longer than the outcome knows it', () => {
-    assert.equal(disclosed({ code: 'a94' })?.packet.code, 'a94')
-    assert.equal(disclosed({ code: 'a9' })?.packet.code, 'a9')
+    assert.equal(disclosed({ code: 'a94' })?.code, 'a94')
+    assert.equal(disclosed({ code: 'a9' })?.code, 'a9')
   })
 
   it('of the shipped space is shared by at least k reference texts, and no longer one would be', async () => {
@@ -48,7 +64,7 @@ describe('the disclosed fingerprint', () => {
     let seen = 0
     fc.assert(
       fc.property(code, fc.constantFrom(2, 20, 50), (full, k) => {
-        const depth = disclosed({ code: full }, { count, profile: { ...atOnce, k } })?.packet.code.length ?? 0
+        const depth = disclosed({ code: full }, { count, profile: { ...atOnce, k } })?.code.length ?? 0
         for (const digits of [2, 3, 4] as const) assert.equal(digits <= depth, count(full, digits) >= k)
         seen = Math.max(seen, depth)
       }),
@@ -58,9 +74,12 @@ describe('the disclosed fingerprint', () => {
   })
 
   it('is whole, and leaves at once, in an open lab', () => {
-    const open = disclosed({ code: FULL }, { profile: profiles.open, count: counts(0, 0, 0), random: () => 0.999_999 })
-    assert.equal(open?.packet.code, FULL)
-    assert.equal(open?.dueAt, NOW)
+    const open = disclosed({ code: FULL }, { profile: profiles.open, count: counts(0, 0, 0) })
+    assert.equal(open?.code, FULL)
+    assert.equal(
+      departureTime(profiles.open, () => 0.999_999, NOW),
+      NOW,
+    )
   })
 })
 
@@ -73,10 +92,10 @@ describe('a disclosed packet', () => {
       [0.99, 1],
       [0.012, 0],
     ]) {
-      assert.equal(disclosed({ confidence: known as number })?.packet.confidence, told)
+      assert.equal(disclosed({ confidence: known as number })?.confidence, told)
     }
-    assert.equal(disclosed()?.packet.confidence, undefined)
-    assert.equal(disclosed({ time: NOW + 3599 })?.packet.time, NOW)
+    assert.equal(disclosed()?.confidence, undefined)
+    assert.equal(disclosed({ time: NOW + 3599 })?.time, NOW)
   })
 
   it('says the rest as it was observed, under its space and for its hours', () => {
@@ -86,22 +105,19 @@ describe('a disclosed packet', () => {
       strategy: 'cot',
       signal: 0,
       revision: 2,
-      withdrawn: true,
     })
     const packet = disclose(
       outcome,
-      { space: 'fedcba98', referenceTexts: counts(20, 0, 0), random: () => 0 },
-      atOnce,
-      24,
-      NOW,
-    )?.packet
+      { space: 'fedcba98', referenceTexts: counts(20, 0, 0), noise: () => 0 },
+      { profile: atOnce, ttlHours: 24 },
+    )
     assert.deepEqual(packet, { ...outcome, code: 'a9', space: 'fedcba98', ttlHours: 24 })
   })
 })
 
 describe('the delay before departure', () => {
   const profile = { k: 1, delayMeanS: 600, delayCapS: 3600 }
-  const delay = (dice: number) => (disclosed({}, { profile, random: () => dice })?.dueAt ?? Number.NaN) - NOW
+  const delay = (dice: number) => departureTime(profile, () => dice, NOW) - NOW
 
   it('is exponential, with the mean of the profile and never above its cap', () => {
     assert.equal(delay(0), 0)
@@ -112,16 +128,125 @@ describe('the delay before departure', () => {
     assert.ok(Math.abs(mean - 600 * (1 - Math.exp(-6))) < 2, `the mean is ${mean}`)
   })
 
-  it('counts from now, not from when the answer was given', () => {
-    const late = disclosed({ time: NOW - 86_400 }, { profile, random: () => 0, now: NOW + 5 })
-    assert.equal(late?.dueAt, NOW + 5)
-  })
-
   it('stays within its bounds, whatever the dice', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), dice => {
         assert.ok(delay(dice) >= 0 && delay(dice) <= 3600)
       }),
     )
+  })
+})
+
+describe('a shared domain', () => {
+  it('is one that is named, or under one that is, unless it or one above it stays here', () => {
+    const domains = { only: ['clinical', 'legal.tax'], never: ['clinical.psychiatry', 'legal.tax.fraud'] }
+    const shared = ['clinical', 'clinical.oncology', 'legal.tax', 'legal.tax.vat']
+    const not = ['clinicals', 'legal', 'general', 'clinical.psychiatry', 'clinical.psychiatry.child', 'legal.tax.fraud']
+    for (const name of shared) assert.ok(isShared(name, domains), name)
+    for (const name of not) assert.ok(!isShared(name, domains), name)
+  })
+
+  it('is any, but for those that stay here, where none is named', () => {
+    assert.ok(isShared('general', {}))
+    assert.ok(!isShared('general', { never: ['general'] }))
+  })
+
+  it('is the only kind that leaves', () => {
+    assert.equal(said({ domain: 'legal' }, { domains: { only: ['clinical'] } }), 'domain')
+    assert.equal(said({ domain: 'legal' }, { domains: { never: ['legal'] } }), 'domain')
+    assert.equal(disclosed({ domain: 'legal' }, { domains: { only: ['legal'] } })?.domain, 'legal')
+  })
+})
+
+describe('a withdrawal', () => {
+  const left = aPacket({
+    code: 'a94',
+    signal: 0.7,
+    confidence: 0.5,
+    correction: 'format',
+    strategy: 'cot',
+    ttlHours: 300,
+  })
+
+  it('repeats what left as far as it names it, says no more, and does not expire before it', () => {
+    const { confidence: _, correction: __, strategy: ___, ...bare } = left
+    const packet = disclosed({ withdrawn: true, revision: 3, signal: 1, time: NOW + 7200 }, { left: [left] })
+    assert.deepEqual(packet, { ...bare, signal: 0, withdrawn: true, revision: 3, time: NOW + 7200, ttlHours: 298 })
+    assert.ok(packet && expiresAt(packet) >= expiresAt(left))
+  })
+
+  it('leaves though nothing else of its kind may any more', () => {
+    const given = { left: [left], count: counts(0, 0, 0), domains: { never: [left.domain] } }
+    assert.equal(disclosed({ withdrawn: true, revision: 1 }, given)?.code, left.code)
+  })
+
+  it('is not sent of what never left, nor twice', () => {
+    assert.equal(said({ withdrawn: true, revision: 1 }), 'unchanged')
+    assert.equal(said({ withdrawn: true, revision: 2 }, { left: [left, { ...left, withdrawn: true }] }), 'unchanged')
+  })
+})
+
+describe('a noisy packet', () => {
+  const noisy: DisclosureProfile = { ...atOnce, epsilon: 2 }
+  const full: Partial<Outcome> = { signal: 0.2, confidence: 0.5, correction: 'factual', strategy: 'cot' }
+
+  it('says one bit, how noisy it is, and nothing that would undo it', () => {
+    const packet = disclosed({ ...full, code: FULL }, { profile: noisy })
+    assert.deepEqual(packet, aPacket({ code: 'a94a', signal: 0, epsilon: 2 }))
+  })
+
+  it('says 1 as often as its signal and the noise would have it', () => {
+    const p = 1 / (1 + Math.exp(2))
+    for (const signal of [0, 0.2, 1]) {
+      const ones = Array.from({ length: 1000 }, (_, index) =>
+        said({ signal }, { profile: noisy, dice: index / 1000 }),
+      ).filter(packet => typeof packet !== 'string' && packet.signal === 1).length
+      assert.ok(Math.abs(ones / 1000 - (p + (1 - 2 * p) * signal)) <= 0.001, `${ones} of 1000 at ${signal}`)
+    }
+  })
+
+  it('is not followed by another when its observer has changed its mind, though the same dice would now show it', () => {
+    const first = disclosed({ signal: 1 }, { profile: noisy })
+    assert.equal(first?.signal, 1)
+    assert.equal(disclosed({ signal: 0 }, { profile: noisy })?.signal, 0, 'before it has left')
+    assert.equal(said({ signal: 0, revision: 1 }, { profile: noisy, left: [first] }), 'unchanged')
+  })
+
+  it('is followed by the bit of a stronger observer, which has noise of its own', () => {
+    const guess = aPacket({ observer: 'i', signal: 1, epsilon: 2 })
+    const packet = disclosed({ observer: 'h', signal: 0, revision: 1 }, { profile: noisy, left: [guess] })
+    assert.deepEqual([packet?.observer, packet?.signal, packet?.revision], ['h', 0, 1])
+  })
+
+  it('that was taken back returns as it was, whatever is said now', () => {
+    const before = aPacket({ observer: 'h', signal: 1, epsilon: 1 })
+    const taken = { ...before, signal: 0, revision: 1, withdrawn: true }
+    const again = disclosed({ observer: 'h', signal: 0, revision: 2 }, { profile: noisy, left: [before, taken] })
+    assert.deepEqual([again?.signal, again?.epsilon, again?.revision], [1, 1, 2])
+  })
+})
+
+describe('a packet that waited while settings became stricter', () => {
+  const count = counts(100, 50, 20)
+  const may = (packet: Partial<Packet>, profile: DisclosureProfile, domains = {}) =>
+    mayStillLeave(aPacket(packet), count, { profile, domains })
+
+  it('leaves if it could have been made under the new ones', () => {
+    assert.ok(may({ code: FULL }, profiles.open))
+    assert.ok(may({ code: 'a94a' }, profiles.standard))
+    assert.ok(may({ code: 'a94', epsilon: 2 }, profiles.clinical))
+    assert.ok(may({ code: 'a94a', epsilon: 1 }, profiles.standard))
+  })
+
+  it('does not if its code is too long, its noise too little, or its domain stays here', () => {
+    assert.ok(!may({ code: FULL }, profiles.standard))
+    assert.ok(!may({ code: 'a94a', epsilon: 2 }, profiles.clinical))
+    assert.ok(!may({ code: 'a94' }, profiles.clinical))
+    assert.ok(!may({ code: 'a94', epsilon: 4 }, profiles.clinical))
+    assert.ok(!may({ code: 'a9' }, profiles.open, { never: ['general'] }))
+  })
+
+  it('always leaves when it takes something back', () => {
+    assert.ok(may({ code: FULL, withdrawn: true }, profiles.clinical, { only: ['legal'] }))
   })
 })

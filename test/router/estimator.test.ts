@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createEvidenceIndex, SELF } from '../../router/evidence.ts'
-import { type EstimateQuery, estimate, grades } from '../../router/synthesis/estimator.ts'
-import { adjustmentBound, MAX_PEER_WEIGHT } from '../../router/synthesis/trust.ts'
+import { type EstimateQuery, estimate, grades, PEER_BIAS } from '../../router/synthesis/estimator.ts'
+import { TAU } from '../../router/synthesis/kernel.ts'
+import { adjustmentBound } from '../../router/synthesis/trust.ts'
 import { decodeCell, evidenceIn, NOW, someEvidence } from '../support/router-support.ts'
 
 const MODEL = 'llama-3.1-8b'
@@ -21,13 +22,20 @@ function ask(votes: readonly Vote[], changes: Partial<EstimateQuery> = {}) {
   for (const { similarity = 1, ...said } of votes) {
     const answer = `${serial++}`
     similarities.set(answer, similarity)
-    assert.ok(index.put(someEvidence({ model: MODEL, code: 'a9', ...said, answer })))
+    assert.ok(index.put(someEvidence({ model: MODEL, code: codeAt(similarity), ...said, answer })))
   }
   const neighbours = evidenceIn(index, 0xa9).map(evidence => ({
     item: evidence,
     similarity: similarities.get(evidence.answer) ?? 0,
   }))
   return estimate(neighbours, { ...query, ...changes }, index)
+}
+
+/** Questions differently like another are not the same question. */
+function codeAt(similarity: number): string {
+  return `a9${Math.round((similarity + 1) * 0x7000)
+    .toString(16)
+    .padStart(4, '0')}`
 }
 
 /** The same vote by so many different peers. */
@@ -38,8 +46,10 @@ function peers(count: number, vote: Vote): Vote[] {
 describe('an estimate', () => {
   it('without evidence is the prior, of no grade and unadjusted', () => {
     for (const prior of [0, 0.2, 0.5, 1]) {
+      const { deviation, ...rest } = ask([], { prior })
       const nothing = { adjustment: 0, grade: 'none', weight: 0, packets: 0, peers: 0 }
-      assert.deepEqual(ask([], { prior }), { confidence: prior, ...nothing })
+      assert.deepEqual(rest, { confidence: prior, ...nothing })
+      assert.ok(deviation > 0 && deviation <= 0.5)
     }
   })
 
@@ -54,8 +64,8 @@ describe('an estimate', () => {
   it('follows what this site saw of similar questions, without any network', () => {
     const bad = ask([{ author: SELF, signal: 0 }])
     const good = ask([{ author: SELF, signal: 1 }])
-    assert.ok(bad.confidence < 0.1 && good.confidence > 0.9)
-    assert.deepEqual([good.adjustment, good.packets, good.peers, good.grade], [0, 0, 0, 'moderate'])
+    assert.ok(bad.confidence < 0.3 && good.confidence > 0.7)
+    assert.deepEqual([good.adjustment, good.packets, good.peers, good.grade], [0, 0, 0, 'high'])
   })
 
   it('is moved by peers, who are counted', () => {
@@ -88,22 +98,31 @@ describe('an estimate', () => {
     }
   })
 
-  it('hears one loud peer no louder than the cap', () => {
-    const loud = Array<Vote>(1_000).fill({ author: 'loud', signal: 0 })
-    const alone = ask(loud)
-    assert.equal(alone.weight, MAX_PEER_WEIGHT)
-    assert.equal(alone.packets, 1_000)
-    assert.equal(alone.peers, 1)
-    const outvoted = ask([...loud, ...peers(3, { signal: 1 })])
-    assert.ok(outvoted.adjustment > 0, 'three peers with a word each outweigh one with a thousand')
+  it('hears one loud peer, and a thousand keys of strangers, no louder than the bias that all of it may share', () => {
+    const few = ask(Array<Vote>(20).fill({ author: 'loud', signal: 0 }))
+    const loud = ask(Array<Vote>(1_000).fill({ author: 'loud', signal: 0 }))
+    const keys = ask(peers(1_000, { signal: 0 }))
+    for (const { weight } of [loud, keys]) assert.ok(weight < 7 && weight < 2 * few.weight, `${weight}, ${few.weight}`)
+    assert.deepEqual([loud.packets, loud.peers, keys.peers], [1_000, 1, 1_000])
+    const alone = Array<Vote>(20).fill({ author: SELF, signal: 1 })
+    const torn = ask([...alone, ...peers(1_000, { signal: 0 })])
+    assert.ok(torn.confidence > 0.7, `twenty outcomes seen here stand against them: ${torn.confidence}`)
   })
 
-  it('is graded by the weight of its evidence', () => {
+  it('is graded by how much its evidence tells', () => {
     const gradeOf = (count: number, vote: Vote = {}) => ask(peers(count, { signal: 1, ...vote })).grade
-    assert.equal(gradeOf(1, { similarity: 0.65 }), 'none')
-    assert.equal(gradeOf(1, { observer: 'e' }), 'low')
-    assert.equal(gradeOf(2), 'moderate')
-    assert.equal(gradeOf(4), 'high')
+    assert.equal(gradeOf(1, { similarity: 0.4, observer: 'i' }), 'none')
+    assert.equal(gradeOf(1, { similarity: 0.7 }), 'low')
+    assert.equal(gradeOf(1, { similarity: 0.9 }), 'moderate')
+    assert.equal(gradeOf(2), 'high')
+  })
+
+  it('is less uncertain the more it rests on', () => {
+    const deviations = [0, 1, 3, 10].map(count => ask(peers(count, { signal: 0.5 })).deviation)
+    assert.ok(
+      deviations.every((deviation, i) => i === 0 || deviation < (deviations[i - 1] as number)),
+      `${deviations}`,
+    )
   })
 
   const passedOver: Record<string, Vote> = {
@@ -135,7 +154,10 @@ describe('an estimate', () => {
   })
 
   it('gives a model that the sidecar chose its due', () => {
-    assert.ok(ask([{ author: SELF, signal: 0, intervention: 1 }]).confidence < 0.1)
+    const [chosen, asked] = [1 as const, 0 as const].map(intervention =>
+      ask([{ author: SELF, signal: 0, intervention }]),
+    )
+    assert.equal(chosen?.confidence, asked?.confidence)
   })
 
   it('heeds what is nearer in every sense more', () => {
@@ -150,39 +172,72 @@ describe('an estimate', () => {
       model: [{ model: 'llama-3.1-70b' }, { model: 'qwen2.5-7b' }],
       domain: [{ domain: 'clinical' }],
       observer: [{ observer: 'e' }, { observer: 'i' }],
+      strategy: [{ strategy: 'rag' }],
     }
     for (const [kind, steps] of Object.entries(distances)) {
       const results = [torn, ...steps.map(step => ask([good, { ...bad, ...step }]).confidence)]
       assert.ok(
-        results.every((result, step) => step === 0 || result > (results[step - 1] as number) + 0.001),
+        results.every((result, step) => step === 0 || result > (results[step - 1] as number) + 0.0005),
         `${kind}: ${results}`,
       )
     }
   })
 
-  const weights: [vote: Vote, weight: number][] = [
-    [{}, 1],
-    [{ similarity: 0.9 }, Math.exp(-1)],
-    [{ observer: 'e' }, 0.8],
-    [{ observer: 'i' }, 0.3],
-    [{ model: 'llama-3.1-70b' }, 0.5],
-    [{ model: 'qwen2.5-7b' }, 0.25],
-    [{ domain: 'clinical' }, 0.5],
-    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.1],
+  const precision = (weight: number) => 1 + 1 / weight
+  const weights: [vote: Vote, covariance: number, variance: number][] = [
+    [{}, 1, precision(1)],
+    [{ similarity: 0.9 }, Math.exp(-0.1 / TAU), precision(1)],
+    [{ observer: 'e' }, 1, precision(0.8)],
+    [{ observer: 'i' }, 1, precision(0.3)],
+    [{ model: 'llama-3.1-70b' }, 0.5, precision(1)],
+    [{ model: 'qwen2.5-7b' }, 0.3, precision(1)],
+    [{ domain: 'clinical' }, 0.3, precision(1)],
+    [{ domain: 'general.travel' }, 0.6, precision(1)],
+    [{ strategy: 'rag' }, 0.7, precision(1)],
+    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.09, precision(0.8)],
   ]
-  for (const [vote, weight] of weights) {
-    it(`gives ${weight.toFixed(2)} to a vote with ${JSON.stringify(vote)}`, () => {
-      for (const author of [SELF, 'peer']) {
-        assert.ok(Math.abs(ask([{ ...vote, author }]).weight - weight) < 1e-6)
-      }
+  for (const [vote, covariance, variance] of weights) {
+    it(`learns of a vote with ${JSON.stringify(vote)} as a Gaussian process does`, () => {
+      const explained = covariance ** 2 / variance
+      assert.ok(Math.abs(ask([{ ...vote, author: SELF }]).weight - explained / (1 - explained)) < 1e-6)
+      const fromPeer = covariance ** 2 / (variance + PEER_BIAS)
+      assert.ok(Math.abs(ask([{ ...vote, author: 'peer' }]).weight - fromPeer / (1 - fromPeer)) < 1e-6)
     })
   }
 
   it('halves the weight of evidence each week', () => {
     const week = 7 * 86_400
-    const weights = [0, 1, 2].map(weeks => ask([{ author: 'a', time: NOW - weeks * week, expires: NOW + 1 }]).weight)
-    assert.deepEqual(weights, [1, 0.5, 0.25])
-    assert.equal(ask([{ author: 'a', time: NOW + 7200 }]).weight, 1, 'a fast clock gains nothing')
+    const own = (weeks: number) => ask([{ author: SELF, time: NOW - weeks * week, expires: NOW + 1 }]).weight
+    // One outcome of precision p explains 1 / (1 + 1/p), and is equivalent to p.
+    for (const [weeks, left] of [1, 0.5, 0.25].entries()) assert.ok(Math.abs(own(weeks) - left) < 1e-9)
+    assert.ok(Math.abs(own(-1) - 1) < 1e-9, 'a fast clock gains nothing')
+  })
+
+  it('comes down to the base rate as evidence ages', () => {
+    const day = 86_400
+    const results = [0, 7, 28, 100].map(days => {
+      const bad: Vote = { author: SELF, signal: 0, time: NOW - days * day, expires: NOW + 1 }
+      return ask([bad]).confidence - ask([{ ...bad, similarity: 0 }]).confidence
+    })
+    const distances = results.map(Math.abs)
+    assert.ok(
+      distances.every((distance, i) => i === 0 || distance < (distances[i - 1] as number)),
+      `${distances}`,
+    )
+    assert.ok((distances.at(-1) as number) < 0.01)
+  })
+
+  it('is the same in whatever order its evidence came', () => {
+    const votes = fc.array(anyVote(), { minLength: 2, maxLength: 20 })
+    fc.assert(
+      fc.property(votes, fc.nat(), (list, cut) => {
+        const at = cut % list.length
+        const [a, b] = [list, [...list.slice(at), ...list.slice(0, at)].toReversed()].map(order => ask(order))
+        assert.ok(Math.abs((a?.confidence ?? 0) - (b?.confidence ?? 1)) < 1e-9)
+        assert.ok(Math.abs((a?.weight ?? 0) - (b?.weight ?? 1)) < 1e-6)
+      }),
+      { numRuns: 200 },
+    )
   })
 
   it('never falls when a vote rises, and rises with each good vote more', () => {

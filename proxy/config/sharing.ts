@@ -1,0 +1,58 @@
+/** The settings of a privacy officer: what may leave, how coarsely, and what the network learns by our listening. */
+import { type Interest, type ProfileName, profiles } from '../../router/disclosure.ts'
+import { DOMAIN_PATTERN } from '../../router/outcome.ts'
+import type { NetworkMode } from '../../router/router.ts'
+import { list, oneOf, type Variable, whole } from './variable.ts'
+
+export interface SharingConfig {
+  mode: NetworkMode
+  profile: ProfileName
+  /** Undefined for the profile's own. */
+  interest: Interest | undefined
+  /** Only these domains, and what is under them, leave or are listened for; empty for all. */
+  shareDomains: string[]
+  /** These, and what is under them, never. */
+  privateDomains: string[]
+  /** Packets of one kind of question a day; 0 for no cap, undefined for the profile's own. */
+  dailyCap: number | undefined
+}
+
+const domainPattern = new RegExp(DOMAIN_PATTERN)
+
+function domains(text: string): string[] {
+  const names = list(text)
+  if (names.every(name => domainPattern.test(name))) return names
+  throw new Error('domains by comma, like clinical, legal.tax')
+}
+
+export const sharingVariables = {
+  mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },
+  profile: {
+    name: 'QIS_PROFILE',
+    default: 'standard',
+    help: 'how coarsely outcomes leave: standard; clinical (coarser still, ratings with noise, and nobody learns what is asked here); or open, for labs',
+    parse: oneOf(...(Object.keys(profiles) as ProfileName[])),
+  },
+  interest: {
+    name: 'QIS_INTEREST',
+    help: 'which packets to ask peers for: matched (about what is asked here: least traffic) or domain (all of QIS_SHARE_DOMAINS: tells nobody what is asked); the profile decides when unset',
+    parse: oneOf<Interest>('matched', 'domain'),
+  },
+  shareDomains: {
+    name: 'QIS_SHARE_DOMAINS',
+    default: '',
+    help: 'only outcomes of these domains leave, by comma, each with what is under it; all when empty, but for interest domain: then general and those of QIS_DOMAINS',
+    parse: domains,
+  },
+  privateDomains: {
+    name: 'QIS_PRIVATE_DOMAINS',
+    default: '',
+    help: 'outcomes of these domains never leave, by comma, each with what is under it',
+    parse: domains,
+  },
+  dailyCap: {
+    name: 'QIS_DAILY_CAP',
+    help: 'packets about one kind of question that leave in 24 hours at most, the rest waits; 0 for no cap; the profile decides when unset',
+    parse: whole(0, 1_000_000),
+  },
+} satisfies { [K in keyof SharingConfig]: Variable<NonNullable<SharingConfig[K]>> }

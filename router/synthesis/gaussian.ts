@@ -1,0 +1,59 @@
+/** Gaussian-process regression on a few dozen observations: what each weighs, and what stays unknown. Pure. */
+
+export interface Solution {
+  /** What each observation's deviation from its base rate weighs in the prediction, none less than 0. */
+  weights: Float64Array
+  /** Share of the prior variance that the observations take away, 0..1. */
+  explained: number
+}
+
+/** Beside the diagonal, so that rounding can make no root of a negative number. */
+const JITTER = 1e-9
+
+/**
+ * Lower Cholesky factor of a symmetric matrix, row-major `n` × `n`, in place; what is above the diagonal is left as it
+ * was. Its leading rows are the factor of the leading observations alone.
+ */
+export function factorise(matrix: Float64Array, n: number): void {
+  for (let row = 0; row < n; row++) {
+    const at = row * n
+    for (let column = 0; column <= row; column++) {
+      const other = column * n
+      let sum = matrix[at + column] as number
+      for (let i = 0; i < column; i++) sum -= (matrix[at + i] as number) * (matrix[other + i] as number)
+      matrix[at + column] = column < row ? sum / (matrix[other + column] as number) : Math.sqrt(Math.max(sum, JITTER))
+    }
+  }
+}
+
+/**
+ * `(K + D)⁻¹ k` (Rasmussen & Williams 2006, eq. 2.25) for the leading `count` observations. Negative weights, which
+ * correct for neighbours that stand before others, are set to 0: a good outcome never speaks against its model.
+ *
+ * @param factor of all `n` observations, from `factorise`
+ * @param covariances k, of each with the question
+ * @param variance of what is asked for, before anything is seen
+ */
+export function solve(
+  factor: Float64Array,
+  n: number,
+  covariances: Float64Array,
+  count: number,
+  variance: number,
+): Solution {
+  const weights = covariances.slice(0, count)
+  for (let row = 0; row < count; row++) {
+    let sum = weights[row] as number
+    for (let i = 0; i < row; i++) sum -= (factor[row * n + i] as number) * (weights[i] as number)
+    weights[row] = sum / (factor[row * n + row] as number)
+  }
+  let explained = 0
+  for (const value of weights) explained += value * value
+  for (let row = count - 1; row >= 0; row--) {
+    const value = (weights[row] as number) / (factor[row * n + row] as number)
+    weights[row] = value
+    for (let i = 0; i < row; i++) weights[i] = (weights[i] as number) - (factor[row * n + i] as number) * value
+  }
+  for (let i = 0; i < count; i++) if ((weights[i] as number) < 0) weights[i] = 0
+  return { weights, explained: Math.min(1, explained / variance) }
+}
