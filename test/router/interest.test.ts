@@ -57,6 +57,18 @@ describe('interest', () => {
     assert.ok(interest.touch(C, 11, 0).joined)
   })
 
+  it('leaves what nobody has asked about for long: a side cell sooner than the middle', () => {
+    const interest = createInterest({ maxJoined: 2, halfLifeS: 100 })
+    interest.touch(A, 1, 0)
+    interest.touch(B, 1 / 8, 0)
+    assert.deepEqual(interest.expire(200), [])
+    assert.deepEqual(interest.expire(201), [B])
+    assert.deepEqual(interest.expire(500), [])
+    assert.deepEqual(interest.expire(501), [A])
+    assert.deepEqual([...interest.joined], [])
+    assert.deepEqual(interest.touch(A, 1, 501), { join: A, joined: true })
+  })
+
   it('remembers no more when newcomers push each other out', () => {
     const interest = createInterest({ maxJoined: 1, maxTracked: 2 })
     for (const [index, joining] of [A, B, C, D].entries()) {
