@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
-import { comparedBy } from './comparison.ts'
+import { createComparison } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
 import { createEvidenceIndex, SELF } from './evidence.ts'
@@ -118,8 +118,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
   const domains: SharedDomains = { only, never }
-  const compared = comparedBy(space, probes)
-  const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, compared)
+  const comparison = createComparison(space, probes)
+  const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, comparison)
   const mixing = createMixing()
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
@@ -176,7 +176,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   /** Holds what would have been advised against what came of it, before that is known to the index. */
   function score({ code, model, domain, strategy, signal, observer: seenBy, intervention }: Outcome): void {
     if (intervention === 2) return
-    const { table, cells } = compared(code)
+    const { table, cells } = comparison.of(code)
     const query = { model, domain, strategy, prior: PRIOR, now: now(), shares: mixing.shares(domain) }
     const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
     const { estimate: advice, opinions } = assess(neighbours, query, evidence)

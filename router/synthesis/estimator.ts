@@ -3,10 +3,10 @@
  * alone and with its peers, mixed as they have earned it. Pure. docs/synthesis.md explains it.
  */
 import type { Near } from '../code-index.ts'
-import type { Evidence, EvidenceIndex } from '../evidence.ts'
+import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
 import type { Standing } from './agreement.ts'
-import type { View } from './base-rates.ts'
+import type { View, Witness } from './base-rates.ts'
 import { factorise, type Solution, solve } from './gaussian.ts'
 import { domainFactor, kernel, modelFactor, strategyFactor } from './kernel.ts'
 import { adjustmentBound, PRIOR_SHARES, type Shares } from './trust.ts'
@@ -46,6 +46,9 @@ export interface Opinions {
   local: number
   robust: number
   network: number
+  /** The base rate by everyone's outcomes, and how far the neighbours' own would move it. */
+  base: number
+  move: number
 }
 
 /** Below this similarity an outcome tells next to nothing and is passed over. */
@@ -62,6 +65,10 @@ const SAME_CELL = 0.6
 const OTHER_CELL = 0.4
 /** Variance of what all of one peer's outcomes may have in common, whatever the question; all strangers count as one peer. */
 export const PEER_BIAS = 0.15
+/** The same of each stranger by itself. */
+export const STRANGER_BIAS = 0.15
+/** Fresh outcomes of one code that count of one peer at most. */
+const MAX_REPEATS = 2
 const HALF_LIFE_S = 7 * 24 * 3600
 /** Of the base rate's own variance: outcomes that it is worth before any is seen. */
 const BASE_COUNT = 4
@@ -122,64 +129,113 @@ function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, ind
   const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
   const network = solve(factor, n, covariances, n, AMPLITUDE)
   const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, AMPLITUDE)
-  const expect = (view: View, { weights }: Solution) => {
-    let sum = index.rates.of(query.model, query.domain, view, query.prior)
+  const { slope } = query.shares ?? PRIOR_SHARES
+  const rate = (view: View) => index.rates.of(query.model, query.domain, view, query.prior)
+  const move = (view: View, { weights }: Solution) => {
+    let sum = 0
     for (let i = 0; i < weights.length; i++) {
       const one = groups[i] as Group
       sum += ((weights[i] as number) * one[view]) / one.precision
     }
-    return clamp(sum, 0, 1)
+    return sum
   }
+  const expect = (view: View, solution: Solution) => clamp(rate(view) + slope * move(view, solution), 0, 1)
   const opinions: Opinions = {
     local: expect('own', local),
     robust: expect('robust', network),
     network: expect('all', network),
+    base: rate('all'),
+    move: move('all', network),
   }
   return { opinions, explained: network.explained, packets, peers: authors.size }
 }
 
-/** What was said of one code is weighed together. */
+/** What one author said of one code. */
+interface Voice {
+  one: Group
+  standing: Standing
+  outcomes: number
+  precision: number
+  own: number
+  all: number
+  robust: number
+}
+
+/** What was said of one code is weighed together, once each peer's part of it is held to its bound. */
 function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
   const asked = { ...query, family: modelFamily(query.model) }
   const rates = createKnownRates(index, query.prior)
   const byName = new Map<string, Group>()
-  const authors = new Set<string>()
+  const voices = new Map<string, Voice>()
+  const peersHeard = new Map<string, Peer>()
   let packets = 0
   for (const { item, similarity } of neighbours) {
-    const precision = precisionOf(item, similarity, query.now)
-    if (precision === 0) continue
-    const standing = index.standing(item.author)
-    const { model, domain } = item
-    if (standing !== 'self') {
-      authors.add(item.author)
-      packets++
+    const fresh = precisionOf(item, similarity, query.now)
+    if (fresh === 0) continue
+    const { author, model, domain, signal } = item
+    const peer = author === SELF ? OURSELVES : peerOf(author, model, peersHeard, index)
+    if (author !== SELF) packets++
+    const name = `${item.code}/${model}/${domain}/${item.strategy ?? ''}/${peer.standing === 'proven' ? author : peer.standing}`
+    const voiceName = `${name}/${author}`
+    let voice = voices.get(voiceName)
+    if (!voice) {
+      let one = byName.get(name)
+      if (!one) {
+        const covariance =
+          AMPLITUDE *
+          kernel(similarity * item.sharpness) *
+          modelFactor(asked, item) *
+          domainFactor(query.domain, domain) *
+          strategyFactor(query.strategy, item.strategy)
+        const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
+        const sums = { outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
+        one = { item, standing: peer.standing, similarity, rest, covariance, ...sums }
+        byName.set(name, one)
+      }
+      voice = { one, standing: peer.standing, outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
+      voices.set(voiceName, voice)
     }
-    const name = `${item.code}/${model}/${domain}/${item.strategy ?? ''}/${standing === 'proven' ? item.author : standing}`
-    let one = byName.get(name)
-    if (!one) {
-      const covariance =
-        AMPLITUDE *
-        kernel(similarity * item.norm) *
-        modelFactor(asked, item) *
-        domainFactor(query.domain, domain) *
-        strategyFactor(query.strategy, item.strategy)
-      const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
-      one = { item, standing, similarity, rest, outcomes: 0, precision: 0, own: 0, all: 0, robust: 0, covariance }
-      byName.set(name, one)
-    }
-    const { signal } = item
+    const precision = fresh * peer.experience
     const base = rates.of(model, domain)
-    one.outcomes++
-    one.precision += precision
-    one.own += precision * (signal - base.own)
-    one.all += precision * (signal - base.all)
-    one.robust +=
-      precision * (signal - base.robust - (standing === 'self' ? 0 : index.rates.excess(item.author, model)))
+    voice.outcomes++
+    voice.precision += precision
+    voice.own += precision * (signal - base.own)
+    voice.all += precision * (signal - base.all)
+    voice.robust += precision * (signal - base.robust - peer.excess)
+  }
+  for (const { one, ...voice } of voices.values()) {
+    const scale = voice.standing === 'self' ? 1 : Math.min(1, MAX_REPEATS / voice.precision)
+    one.outcomes += voice.outcomes
+    one.precision += scale * voice.precision
+    one.own += scale * voice.own
+    one.all += scale * voice.all
+    one.robust += scale * voice.robust
   }
   const own: Group[] = []
   const peers: Group[] = []
   for (const one of byName.values()) (one.standing === 'self' ? own : peers).push(one)
+  const authors = new Set(Array.from(peersHeard.values(), ({ author }) => author))
   return { own, peers, packets, authors }
+}
+
+interface Peer extends Witness {
+  author: string
+  standing: Standing
+}
+
+const OURSELVES: Peer = { author: SELF, standing: 'self', excess: 0, experience: 1 }
+
+function peerOf(author: string, model: string, known: Map<string, Peer>, index: EvidenceIndex): Peer {
+  const name = `${author}/${model}`
+  let peer = known.get(name)
+  if (!peer) {
+    const standing = index.standing(author)
+    const witness = index.rates.witness(author, model)
+    const experience = standing === 'proven' ? 1 : witness.experience * index.credibility(author)
+    peer = { author, standing, excess: witness.excess, experience }
+    known.set(name, peer)
+  }
+  return peer
 }
 
 /** Those that tell most. */
@@ -227,19 +283,22 @@ function covarianceOf(groups: readonly Group[]): Float64Array {
         const common = a.item.cell === b.item.cell ? SAME_CELL : OTHER_CELL
         similarity = a.similarity * b.similarity + common * a.rest * b.rest
       }
-      let covariance = AMPLITUDE * kernel(similarity * a.item.norm * b.item.norm)
+      let covariance = AMPLITUDE * kernel(similarity * a.item.sharpness * b.item.sharpness)
       if (a.item.model !== b.item.model) covariance *= modelFactor(a.item, b.item)
       if (a.item.strategy !== b.item.strategy) covariance *= strategyFactor(a.item.strategy, b.item.strategy)
       if (a.item.domain !== b.item.domain) covariance *= domainFactor(a.item.domain, b.item.domain)
       if (a.standing !== 'self' && a.standing === b.standing) {
-        if (a.standing === 'unproven' || a.item.author === b.item.author) covariance += PEER_BIAS
+        const same = a.item.author === b.item.author
+        if (a.standing === 'unproven' || same) covariance += PEER_BIAS
+        if (a.standing === 'unproven' && same) covariance += STRANGER_BIAS
       }
       matrix[row * n + column] = covariance
     }
     // Questions of one code are no more alike than the code tells.
-    const common = kernel(a.item.norm * a.item.norm)
+    const common = kernel(a.item.sharpness * a.item.sharpness)
     const shared = AMPLITUDE * (common + (1 - common) / a.outcomes)
-    matrix[row * n + row] = shared + (a.standing === 'self' ? 0 : PEER_BIAS) + 1 / a.precision
+    const bias = { self: 0, proven: PEER_BIAS, unproven: PEER_BIAS + STRANGER_BIAS, distrusted: 0 }[a.standing]
+    matrix[row * n + row] = shared + bias + 1 / a.precision
   }
   return matrix
 }

@@ -185,7 +185,7 @@ function assertSame(index: EvidenceIndex, held: readonly Said[]): void {
   for (const code of CELLS) {
     const expected = held.filter(entry => entry.code === code).sort(byName)
     assert.deepEqual(
-      inCell(index, code).map(({ cell, family, norm, place, observerWeight, trace, ...said }) => said),
+      inCell(index, code).map(({ cell, family, sharpness, place, observerWeight, traces, ...said }) => said),
       expected,
     )
   }
