@@ -1,14 +1,16 @@
 /** What more nodes bring, and what a small site has of them beside a large one. */
 import { evaluate } from './evaluate.ts'
-import { mean, meanFigures } from './figures.ts'
+import { meanFigures } from './figures.ts'
 import { type BenchOptions, headline, runs } from './options.ts'
 import type { Scenario, World } from './scenario.ts'
 
 export interface SizesResult {
   /** So many nodes with 63 outcomes each. */
   by_n: { n: number[]; auc: number[]; bss: number[] }
-  /** Skill of a site with 10 outcomes of its own in the swarm, beside that of one with 400. */
+  /** What the swarm adds to the skill of a site with 10 outcomes, as a share of the skill that one with 400 has. */
   small_site_gain: number
+  /** The skill that the former then has, as a share of the latter's. */
+  small_site_skill: number
   sites: { own: number[]; local_bss: number[]; bss: number[] }
 }
 
@@ -42,5 +44,10 @@ export function measureSizes(world: World, options: BenchOptions): SizesResult {
     sites.bss.push(swarm.bss)
     options.say(`a site of ${own}: alone ${local.bss.toFixed(4)}, in the swarm ${swarm.bss.toFixed(4)}`)
   }
-  return { by_n, small_site_gain: (sites.bss[0] as number) / mean(sites.bss.slice(-1)), sites }
+  const [alone, small, large] = [sites.local_bss[0], sites.bss[0], sites.bss.at(-1)].map(Number) as [
+    number,
+    number,
+    number,
+  ]
+  return { by_n, small_site_gain: (small - alone) / large, small_site_skill: small / large, sites }
 }
