@@ -63,6 +63,9 @@ export function createBaseRates(
   let rates = new Map<string, number>()
   let ratedAt = -1
   let ratedFor = 0.5
+  /** Many peers are asked about, of one model. */
+  let lastModel = ''
+  let lastSubject = ''
 
   function refresh(prior: number): void {
     const now = version()
@@ -151,12 +154,17 @@ export function createBaseRates(
       return summaryOf(`${model}/`, view).n
     },
     witness(author, model) {
-      const { n, sum } = tallies.of(`${model}/`, author)
+      if (model !== lastModel) [lastModel, lastSubject] = [model, `${model}/`]
+      const { n, sum } = tallies.of(lastSubject, author)
       const experience = n / (n + NOVICE_COUNT)
       if (n < LEAST_OUTCOMES) return { excess: 0, experience }
       refresh(ratedFor)
-      summaryOf(`${model}/`, 'robust')
-      const { median, spread } = summed.robust.get(`${model}/`) as Summary
+      let summary = summed.robust.get(lastSubject)
+      if (!summary) {
+        summaryOf(lastSubject, 'robust')
+        summary = summed.robust.get(lastSubject) as Summary
+      }
+      const { median, spread } = summary
       if (median === undefined) return { excess: 0, experience }
       const distance = sum / n - median
       return { excess: Math.sign(distance) * Math.max(0, Math.abs(distance) - TOLERATED * spread), experience }

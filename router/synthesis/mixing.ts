@@ -51,7 +51,7 @@ const SWITCHING = 0.002
 const HALF_LIFE = 300
 const LEAST = 0.05
 /** What a slope of 1 weighs beforehand, in squared moves: some hundred outcomes. */
-const SLOPE_COUNT = 2
+const SLOPE_COUNT = 1
 const MOST_SLOPE = 1.5
 const START = {
   local: PRIOR_SHARES.local,
