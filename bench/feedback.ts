@@ -51,6 +51,7 @@ function start(folder: string): Promise<SidecarProcess> {
     QIS_DURABILITY: values.durability,
     // What the sidecar makes of answers by itself was never acknowledged to anybody.
     QIS_IMPLICIT: 'off',
+    QIS_RATE_LIMIT: '0',
   })
 }
 

@@ -15,9 +15,29 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/backup.ts')).backup,
   },
   {
+    name: 'doctor',
+    summary: 'find out what is wrong with a set-up, and what to do',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
     name: 'export',
     summary: 'print everything in the database, as JSON lines',
     load: async () => (await import('./commands/export.ts')).exporting,
+  },
+  {
+    name: 'identity',
+    summary: 'print the peer id of this node, making its key if there is none',
+    load: async () => (await import('./commands/identity.ts')).identity,
+  },
+  {
+    name: 'ledger',
+    summary: 'show every packet that left, check that none was hidden, or try what would leave',
+    load: async () => (await import('./commands/ledger.ts')).ledger,
+  },
+  {
+    name: 'relay',
+    summary: 'run a relay for sites that peers cannot connect to',
+    load: async () => (await import('./commands/relay.ts')).relay,
   },
   {
     name: 'space',
@@ -28,5 +48,10 @@ export const commands: readonly CommandEntry[] = [
     name: 'start',
     summary: 'run the sidecar, as npm start does',
     load: async () => (await import('./commands/start.ts')).start,
+  },
+  {
+    name: 'swarm',
+    summary: 'make a closed swarm, invite sites to it, join one',
+    load: async () => (await import('./commands/swarm.ts')).swarm,
   },
 ]

@@ -23,13 +23,15 @@ const STOP_DEADLINE_MS = 10_000
 /**
  * @param settings environment variables; ports are free ones on loopback unless set
  * @param wrapper a command that runs the one that follows it, such as `['nice']`
+ * @param program what is started, with its arguments, in the place of what `npm start` starts
  */
 export async function startSidecar(
   settings: Record<string, string>,
   wrapper: readonly string[] = [],
+  program: readonly string[] = [process.execPath, ...startArguments()],
 ): Promise<SidecarProcess> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QIS_')))
-  const [command = process.execPath, ...args] = [...wrapper, process.execPath, ...startArguments()]
+  const [command = process.execPath, ...args] = [...wrapper, ...program]
   const child = spawn(command, args, {
     cwd: ROOT,
     env: {

@@ -7,8 +7,12 @@ import type { Insight, Router } from '../router/router.ts'
 import type { Logger } from '../router/telemetry.ts'
 import type { AnswerRecord } from './answer-index.ts'
 import type { Domains, FoundDomain } from './domain.ts'
+import { HttpError } from './errors.ts'
 import { type Hints, readHints } from './insight-headers.ts'
 import { readQuery } from './query-text.ts'
+import type { Refining } from './refine/refining.ts'
+import type { Routing } from './routing/routing.ts'
+import type { Steered } from './steering.ts'
 
 export type AdviceResult = 'advised' | 'no_evidence' | 'no_text' | 'opted_out' | 'too_large' | 'deadline' | 'failed'
 
@@ -21,6 +25,8 @@ export interface Advice {
   domain: FoundDomain | undefined
   /** What feedback will need; undefined when the question has no fingerprint. */
   record: AnswerRecord | undefined
+  /** What is to be changed of the request; undefined as a rule. */
+  steered: Steered | undefined
 }
 
 export interface AdviserComponents {
@@ -28,6 +34,12 @@ export interface AdviserComponents {
   router: Pick<Router, 'lookup'>
   domains: Pick<Domains, 'of'>
   logger: Logger
+  /** Where the operator has named models to choose among. */
+  routing?: Routing | undefined
+  /** Where the operator lets prompts be refined. */
+  refining?: Refining | undefined
+  /** Told how long each vector took. */
+  onEmbedded?: (seconds: number) => void
   clock?: () => number
 }
 
@@ -35,15 +47,20 @@ export interface AdviserComponents {
 export interface Departure {
   readonly left: boolean
   readonly signal: AbortSignal
+  /** Who it is, as `callers.ts` spells it. */
+  readonly caller?: string | undefined
 }
 
 export interface Adviser {
-  /** @param body undefined when it was too large to be read */
+  /**
+   * @param body undefined when it was too large to be read
+   * @throws {HttpError} for a client that asks for a choice that cannot be made; nothing else is ever thrown
+   */
   advise(url: string, headers: IncomingHttpHeaders, body: Buffer | undefined, client: Departure): Promise<Advice>
 }
 
 export function createAdviser(
-  { embedder, router, domains, logger, clock = Date.now }: AdviserComponents,
+  { embedder, router, domains, logger, routing, refining, onEmbedded, clock = Date.now }: AdviserComponents,
   options: { deadlineMs: number },
 ): Adviser {
   async function embed(text: string, client: Departure): Promise<Float32Array | undefined> {
@@ -52,53 +69,89 @@ export function createAdviser(
     return (await embedder.embed([text], { signal }))[0]
   }
 
+  async function look(
+    url: string,
+    headers: IncomingHttpHeaders,
+    body: Buffer | undefined,
+    client: Departure,
+  ): Promise<Advice> {
+    const hints = readHints(headers)
+    const advice: Advice = {
+      requestId: `qis-${randomUUID()}`,
+      hints,
+      result: 'no_text',
+      insight: undefined,
+      domain: undefined,
+      record: undefined,
+      steered: undefined,
+    }
+    if (hints.optOut) return { ...advice, result: 'opted_out' }
+    if (!body) return { ...advice, result: 'too_large' }
+    try {
+      const query = readQuery(url, body)
+      if (!query || query.text === '') return advice
+      const startedAt = performance.now()
+      const vector = await embed(query.text, client)
+      onEmbedded?.((performance.now() - startedAt) / 1000)
+      if (!vector?.some(component => component !== 0)) return advice
+      const found = domains.of({ said: hints.domain, url, headers }, vector)
+      const domain = found.name
+      const { selfConfidence: known, strategy } = hints
+      const prior = known === undefined ? {} : { prior: known }
+      const route = routing?.choose({
+        asked: query.model,
+        domain,
+        body,
+        caller: () => client.caller,
+        only: hints.routeOnly,
+        lookup: variant => router.lookup({ vector, domain, model: variant, strategy, ...prior, asked: false }),
+      })
+      const model = route?.chosen.variant ?? modelVariant(query.model)
+      const insight = router.lookup({ vector, domain, model, strategy, ...prior })
+      const refinement = route?.only ? undefined : refining?.consider({ url, body, domain, vector })
+      return {
+        ...advice,
+        result: insight.grade === 'none' ? 'no_evidence' : 'advised',
+        insight,
+        domain: found,
+        steered: (route ?? refinement) && { route, refinement },
+        record: {
+          requestId: advice.requestId,
+          code: insight.code,
+          domain,
+          model,
+          intervention: refinement?.treated ? 2 : route ? 1 : 0,
+          time: Math.floor(clock() / 1000),
+          ...(strategy !== undefined && { strategy }),
+          ...(known !== undefined && { confidence: known }),
+          ...expectationOf(insight),
+          ...(refinement && { trial: { type: refinement.type, treated: refinement.treated } }),
+        },
+      }
+    } catch (error) {
+      if (error instanceof HttpError) throw error
+      const late = error instanceof DOMException && error.name === 'TimeoutError'
+      // That the embedder is away is logged once, where it is known when it will be back.
+      const away = error instanceof EmbedderError && error.code === 'ERR_EMBEDDER_UNAVAILABLE'
+      if (!late && !away && !client.left) logger.warn({ err: error }, 'a request went through without advice')
+      return { ...advice, result: late ? 'deadline' : 'failed' }
+    }
+  }
+
+  if (!routing) return { advise: look }
   return {
     async advise(url, headers, body, client) {
-      const hints = readHints(headers)
-      const advice: Advice = {
-        requestId: `qis-${randomUUID()}`,
-        hints,
-        result: 'no_text',
-        insight: undefined,
-        domain: undefined,
-        record: undefined,
-      }
-      if (hints.optOut) return { ...advice, result: 'opted_out' }
-      if (!body) return { ...advice, result: 'too_large' }
-      try {
-        const query = readQuery(url, body)
-        if (!query || query.text === '') return advice
-        const vector = await embed(query.text, client)
-        if (!vector?.some(component => component !== 0)) return advice
-        const model = modelVariant(query.model)
-        const prior = hints.selfConfidence
-        const found = domains.of({ said: hints.domain, url, headers }, vector)
-        const domain = found.name
-        const { strategy } = hints
-        const insight = router.lookup({ vector, domain, model, strategy, ...(prior !== undefined && { prior }) })
-        return {
-          ...advice,
-          result: insight.grade === 'none' ? 'no_evidence' : 'advised',
-          insight,
-          domain: found,
-          record: {
-            requestId: advice.requestId,
-            code: insight.code,
-            domain,
-            model,
-            intervention: 0,
-            time: Math.floor(clock() / 1000),
-            ...(strategy !== undefined && { strategy }),
-            ...(prior !== undefined && { confidence: prior }),
-          },
-        }
-      } catch (error) {
-        const late = error instanceof DOMException && error.name === 'TimeoutError'
-        // That the embedder is away is logged once, where it is known when it will be back.
-        const away = error instanceof EmbedderError && error.code === 'ERR_EMBEDDER_UNAVAILABLE'
-        if (!late && !away && !client.left) logger.warn({ err: error }, 'a request went through without advice')
-        return { ...advice, result: late ? 'deadline' : 'failed' }
-      }
+      const advice = await look(url, headers, body, client)
+      if (!body || advice.record) return advice
+      const { domain, routeOnly } = advice.hints
+      const route = routing.fallback(body, domain, routeOnly)
+      return route ? { ...advice, steered: { route, refinement: undefined } } : advice
     },
   }
+}
+
+/** For the record: what the answer will be held against. */
+export function expectationOf(insight: Insight | undefined): Pick<AnswerRecord, 'expected'> {
+  if (!insight || insight.grade === 'none') return {}
+  return { expected: Math.round(insight.posterior * 1000) / 1000 }
 }

@@ -2,6 +2,7 @@
 import type { Intervention } from '../router/outcome.ts'
 import type { Database, Schema, SqlRow, Statement } from '../router/store/database.ts'
 import { Recent } from './recent.ts'
+import type { TrialMark } from './refine/trials.ts'
 
 /** All that feedback needs to know of an answer; no text, and no vector. */
 export interface AnswerRecord {
@@ -18,6 +19,10 @@ export interface AnswerRecord {
   completionId?: string
   /** The model's own, 0..1. */
   confidence?: number
+  /** Where its prompt could be refined: whether it was. */
+  trial?: TrialMark
+  /** What the evidence let expect when it was asked, 0..1; absent when there was none. */
+  expected?: number
   /** What was seen of it that is no good; only where there is something. */
   facts?: AnswerFact[]
 }

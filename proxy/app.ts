@@ -1,52 +1,80 @@
 /** The data listener: everything is the upstream's, byte for byte, but for `/qis/*` and one alias, which are ours. */
 import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { answerErrorsWith } from './error-handler.ts'
-import { HttpError, sendError } from './errors.ts'
+import type { Dispatcher } from 'undici'
+import { refuseOtherHosts } from './access/guard.ts'
+import { endStalledClients } from './access/stalls.ts'
+import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
 import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
 import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
 import { passThrough } from './pass-through.ts'
 import type { Tunnel } from './upstream/tunnel.ts'
+import { type UsesRouteComponents, usesRoutes } from './uses/routes.ts'
 
-export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents {
+export interface AppComponents extends ExchangeComponents, FeedbackRouteComponents, UsesRouteComponents {
   tunnel: Tunnel
+  /** How upstreams are reached when we ask them something ourselves. */
+  dispatcher: Dispatcher
   logger: FastifyBaseLogger
 }
 
-export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {}
+export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {
+  /** Models of our own that GET /v1/models tells of. */
+  listed: readonly string[]
+  /** A client that does not get on for so long is given up; 0 for never. */
+  stallMs: number
+}
 
 /** Load balancers keep idle connections for 60 to 75 s; the side that a request may be under way to must outlast them. */
 const KEEP_ALIVE_MS = 90_000
 /** As much as we accept of an upstream; Node's own limit of 16 KiB is less than many servers take. */
 const MAX_HEADER_BYTES = 64 * 1024
-
-/** Some clients offer HTTP/2 with every request, Java's among them; such an offer is declined by taking no notice. */
-function isWebSocket({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket'
-}
+/** From the first byte of a head, or of a connection, to the end of the head. */
+const HEAD_MS = 60_000
 
 /** Paths on which we have routes of our own. */
 const OURS = /^\/(?:qis\/|v1\/(?:feedback|models)(?:\?|$))/
 
-/** All other paths are one to our router: however odd, they are the upstream's to judge. */
-function routed({ url = '/' }: { url?: string | undefined }): string {
-  return OURS.test(url) ? url : '/'
+/** `http://host/path`, up to the path; and `OPTIONS *`, which asks about a server and not about the one behind it. */
+const ABSOLUTE_FORM = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*\/?|\*$)/i
+
+/**
+ * All other paths are one to our router: however odd, they are the upstream's to judge. Only where we are asked as a proxy is,
+ * with a host in the path, the path alone goes on: an upstream that is a proxy too would go where the client says.
+ */
+function routed(request: { url?: string | undefined; originalUrl?: string }): string {
+  const { url = '/' } = request
+  const path = url.startsWith('/') ? url : url.replace(ABSOLUTE_FORM, '/')
+  if (path !== url) request.originalUrl = path
+  return OURS.test(path) ? path : '/'
+}
+
+/**
+ * Some clients offer HTTP/2 with every request, Java's among them; such an offer is declined by taking no notice. And none
+ * of our own endpoints is a WebSocket.
+ */
+function isWebSocket({ headers, url = '' }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith('/') && !OURS.test(url)
 }
 
 export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
-  const { upstreams, tunnel, logger } = components
+  const { upstreams, dispatcher, tunnel, access, logger } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    http: { maxHeaderSize: MAX_HEADER_BYTES, shouldUpgradeCallback: isWebSocket },
+    http: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEAD_MS,
+      shouldUpgradeCallback: request => isWebSocket(request) && (access.dataHosts?.(request.headers.host) ?? true),
+    },
     keepAliveTimeout: KEEP_ALIVE_MS,
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
     rewriteUrl: routed,
-    frameworkErrors: (error, _request, reply) =>
-      void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
+    frameworkErrors: answerFrameworkError,
   })
   // Bodies are the upstream's: none is parsed unless one of our own routes says so.
   app.removeAllContentTypeParsers()
@@ -54,9 +82,17 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   }
   answerErrorsWith(app)
+  // How many are too many is the upstream's to say; here their bytes are bounded. (Earlier releases of Node 24 drop those
+  // beyond 2,000 without a word, and a body's length may be among them.)
+  app.server.maxHeadersCount = 0
+  if (options.stallMs > 0) endStalledClients(app.server, options.stallMs)
+  if (access.dataHosts) app.addHook('onRequest', refuseOtherHosts(access.dataHosts))
   app.server.on('upgrade', tunnel.upgrade)
   void app.register(feedbackRoutes(components, options))
-  if (upstreams.several) void app.register(modelListRoute(upstreams))
+  void app.register(usesRoutes(components, options))
+  if (upstreams.several || options.listed.length > 0) {
+    void app.register(modelListRoute({ upstreams, dispatcher }, options.listed))
+  }
   void app.register(passThrough(components, options))
   return app
 }

@@ -1,22 +1,22 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
-import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
-import { readOrCreate } from '../router/key-file.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
+import { createThreadedNetwork } from '../router/network/threaded.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { openDatabase } from '../router/store/database.ts'
+import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
+import { createAccess } from './access/access.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
 import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
-import { type Config, ConfigInvalidError, isLoopback } from './config.ts'
+import { type Config, ConfigInvalidError } from './config.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -24,15 +24,26 @@ import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
+import { createApiDescription } from './openapi.ts'
 import { createOperations } from './operations.ts'
+import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
+import { createRefining, type Refining } from './refine/refining.ts'
+import { readTemplates } from './refine/templates.ts'
+import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
+import { readPolicies } from './routing/policies.ts'
+import { createRouting } from './routing/routing.ts'
 import { sharingOptions } from './sharing.ts'
+import { createStatus } from './status.ts'
+import { openSwarmAccess } from './swarm-access.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
 import { createTunnel } from './upstream/tunnel.ts'
 import { createUpstreams, type UpstreamEntry } from './upstream/upstreams.ts'
+import { createAdviceEndpoint } from './uses/advise.ts'
+import { createRerankEndpoint } from './uses/rerank.ts'
 
 export interface Sidecar extends AsyncDisposable {
   readonly data: FastifyInstance
@@ -44,9 +55,8 @@ export interface Sidecar extends AsyncDisposable {
   cut(): void
 }
 
-const RECEIPT_KEY_BYTES = 32
-/** Each more is tried on every receipt that no other opens. */
-const MAX_RECEIPT_KEYS = 8
+/** The tables of all parts, in the one file. */
+export const schemas: readonly Schema[] = [routerSchema, answerSchema, feedbackSchema, refineSchema]
 
 /**
  * @param entries the LLM servers, already found
@@ -67,18 +77,33 @@ export async function createSidecar(
   const database = parts.use(
     await openDatabase({
       file: join(config.dataDir, 'qis.db'),
-      schemas: [routerSchema, answerSchema, feedbackSchema],
+      schemas,
       durability: config.durability,
     }),
   )
   const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
   const metrics = createMetrics()
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
-  const network = createLibp2pNetwork(
-    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }) },
+  const membership = parts.use(
+    await openSwarmAccess(
+      { logger: logger.child({ part: 'network' }) },
+      {
+        folder: config.swarm ?? join(config.dataDir, 'swarm'),
+        mustBeClosed: config.swarm !== undefined,
+        bootstrap: config.bootstrap,
+      },
+    ),
+  )
+  const network = (config.p2pThread ? createThreadedNetwork : createLibp2pNetwork)(
+    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
     {
+      ...membership.current(),
       listen: config.p2pListen,
-      bootstrap: config.bootstrap,
+      announce: config.p2pAnnounce,
+      relays: config.relays,
+      mdns: config.mdns,
+      dhtMode: config.dht,
+      addressBook: join(config.dataDir, 'peers.txt'),
       ...(capture && { capture: capture.write }),
     },
   )
@@ -89,15 +114,18 @@ export async function createSidecar(
       network,
       identity,
       observer: metrics,
+      admits: membership.admits,
       logger: logger.child({ part: 'router' }),
     },
-    sharingOptions(config, Object.keys(domainRules?.domains ?? {})),
+    { ...sharingOptions(config, Object.keys(domainRules?.domains ?? {})), estimator: config.estimator },
   )
   parts.defer(() => router.stop())
+  metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
   metrics.watchSwarm(() => {
     const { peers, keys, evidence } = router.status()
     return { peers: peers.length, cells: keys, evidence }
   })
+  metrics.watchReliability(() => router.reliability().all)
   const answers = parts.use(
     createAnswerIndex(
       {
@@ -112,6 +140,9 @@ export async function createSidecar(
   )
   const telemetry = await startTelemetry(config, logger)
   if (telemetry) parts.use(telemetry)
+  const refinement = await createRefinement(config, { database, router, metrics, logger })
+  if (refinement) parts.use(refinement.trials)
+  metrics.watchTrials(() => refinement?.trials.list() ?? [])
   const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
   const feedback = parts.use(
     createFeedback(
@@ -123,6 +154,8 @@ export async function createSidecar(
         logger: logger.child({ part: 'feedback' }),
         onTaken: metrics.feedbackTaken,
         telemetry,
+        onStanding: async ({ trial, ...answer }, signal) =>
+          trial && refinement?.trials.judged({ ...answer, trial }, signal),
       },
       { keepCorrections: config.keepCorrections },
     ),
@@ -136,12 +169,17 @@ export async function createSidecar(
       domainRules,
     ),
   )
-  const adviser = createAdviser({ embedder, router, domains, logger }, { deadlineMs: config.adviceDeadlineMs })
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
   const client = createUpstreamClient(agents, upstreams)
+  const policies = config.route.length > 0 ? await readPolicies(config) : undefined
+  const routing = policies && createRouting({ policies, available: upstreams.available, onRouted: metrics.routed })
+  const adviser = createAdviser(
+    { embedder, router, domains, logger, routing, refining: refinement?.refining, onEmbedded: metrics.embedded },
+    { deadlineMs: config.adviceDeadlineMs },
+  )
   const observer = createResponseObserver({
     onError: error => logger.warn({ err: error }, 'an answer passed without being observed'),
   })
@@ -152,22 +190,58 @@ export async function createSidecar(
     isOurs: isInsight,
   })
 
+  const access = createAccess(config, { logger })
+  const api = createApiDescription()
   let ready = true
   const data = createApp(
-    { client, upstreams, tunnel, adviser, answers, afterwards, receipts, callers, feedback, metrics, observer, logger },
-    { ...config, token: isLoopback(config.dataListen) ? undefined : config.adminToken },
+    {
+      client,
+      upstreams,
+      dispatcher: agents.agent,
+      tunnel,
+      adviser,
+      answers,
+      afterwards,
+      receipts,
+      callers,
+      feedback,
+      advice: createAdviceEndpoint({ embedder, router, domains }, { models: config.route.map(({ name }) => name) }),
+      rerank: createRerankEndpoint(
+        { embedder, mean: space.mean, router, domains, onReranked: metrics.reranked },
+        { deadlineMs: config.rerankDeadlineMs },
+      ),
+      metrics,
+      observer,
+      access,
+      api,
+      logger,
+    },
+    { ...config, listed: config.routeList && routing ? routing.models : [] },
   )
   parts.defer(() => {
     tunnel.cut()
     return data.close()
   })
   const admin = createOperations(
-    { router, metrics, feedback, logger, ready: () => ready },
-    { token: isLoopback(config.adminListen) ? undefined : config.adminToken },
+    {
+      router,
+      status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
+      metrics,
+      feedback,
+      access,
+      api,
+      logger,
+      ready: () => ready,
+    },
+    config,
   )
   parts.defer(() => admin.close())
 
   await router.start()
+  membership.watch(async changed => {
+    await router.forgetStrangers()
+    await network.reconfigure(changed)
+  })
   await feedback.start()
   const kept = parts.move()
   return {
@@ -185,20 +259,23 @@ export async function createSidecar(
   }
 }
 
-/** One key a line: the first seals, all open. To replace a key, put a new line above it; a week later, take the old one out. */
-async function loadReceiptKeys(file: string): Promise<[Buffer, ...Buffer[]]> {
-  const text = await readOrCreate(file, () => randomBytes(RECEIPT_KEY_BYTES).toString('base64')).catch(
-    (cause: NodeJS.ErrnoException) => {
-      throw new ConfigInvalidError(`${file} cannot be read (${cause.code}): check its permissions`, { cause })
-    },
+/** Undefined where the operator has not asked for it. */
+async function createRefinement(
+  config: Config,
+  components: { database: Database; router: Router; metrics: Metrics; logger: FastifyBaseLogger },
+): Promise<{ refining: Refining; trials: Trials } | undefined> {
+  if (!config.refine) return undefined
+  const { database, router, metrics, logger } = components
+  const templates = await readTemplates(config.refineTemplates)
+  const onError = (error: unknown) =>
+    logger.warn({ err: error }, 'trials of refined prompts could not be brought up to date')
+  const trials = createTrials({ database, onError })
+  await trials.start()
+  const refining = createRefining(
+    { router, templates, trials, onConsidered: metrics.refinable },
+    { domains: config.refineDomains, threshold: config.refineThreshold, holdout: config.refineHoldout },
   )
-  const lines = text.split('\n').map(line => line.trim())
-  const [first, ...older] = lines.filter(line => line !== '').map(line => Buffer.from(line, 'base64'))
-  const fits = (key: Buffer) => key.length === RECEIPT_KEY_BYTES
-  if (first && older.length < MAX_RECEIPT_KEYS && [first, ...older].every(fits)) return [first, ...older]
-  throw new ConfigInvalidError(
-    `${file} does not hold a receipt key on each line (32 bytes in base64, at most ${MAX_RECEIPT_KEYS}): restore it from a backup, or move it away (receipts given out so far are then void); nothing was changed`,
-  )
+  return { refining, trials }
 }
 
 /** `/v1/realtime?model=…` */
@@ -226,4 +303,17 @@ async function startTelemetry({ otlpEndpoint }: Config, logger: FastifyBaseLogge
     )
     return undefined
   }
+}
+
+/** Of a database with its log, bytes; 0 for what is not there, as the log just after a checkpoint. */
+async function sizeOf(file: string): Promise<number> {
+  const sizes = await Promise.all(
+    [file, `${file}-wal`].map(path =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
 }

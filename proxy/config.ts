@@ -1,9 +1,13 @@
 /** All that an operator can set: one schema with defaults, read from the environment here and nowhere else. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import type { Estimator } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
+import { type AccessConfig, accessVariables } from './config/access.ts'
+import { type NetworkConfig, networkVariables } from './config/network.ts'
 import { type SharingConfig, sharingVariables } from './config/sharing.ts'
-import { list, oneOf, text, type Variable, whole } from './config/variable.ts'
+import { type UsesConfig, usesVariables } from './config/uses.ts'
+import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
 
@@ -17,7 +21,7 @@ export interface Address {
   port: number
 }
 
-export interface Config extends SharingConfig {
+export interface Config extends AccessConfig, NetworkConfig, SharingConfig, UsesConfig {
   /** The LLM servers, best first; undefined to look for one. */
   upstreams: UpstreamEntry[] | undefined
   upstreamCa: string | undefined
@@ -25,13 +29,11 @@ export interface Config extends SharingConfig {
   upstreamKey: string | undefined
   dataListen: Address
   adminListen: Address
-  adminToken: string | undefined
-  evaluatorToken: string | undefined
-  feedbackOrigins: string[]
   keepCorrections: boolean
   implicit: readonly ImplicitRule[]
   dataDir: string
   receiptLifetimeS: number
+  estimator: Estimator
   p2pListen: string[]
   bootstrap: string[]
   embedder: 'static' | 'minilm' | 'transformers'
@@ -90,12 +92,6 @@ function upstreamEntries(text: string): UpstreamEntry[] {
   return entries
 }
 
-function pageOrigins(text: string): string[] {
-  const origins = list(text)
-  if (origins.every(one => one === '*' || URL.parse(one)?.origin === one)) return origins
-  throw new Error('origins like https://chat.example, without a path, or *')
-}
-
 function implicit(text: string): readonly ImplicitRule[] {
   if (text === 'all') return implicitRules
   if (text === 'on') return answerRules
@@ -127,27 +123,12 @@ const variables = {
   },
   dataListen: { name: 'QIS_DATA_LISTEN', default: '127.0.0.1:8787', help: 'where clients connect', parse: address },
   adminListen: { name: 'QIS_ADMIN_LISTEN', default: '127.0.0.1:8788', help: 'metrics, health, ledger', parse: address },
-  adminToken: {
-    name: 'QIS_ADMIN_TOKEN',
-    help: 'demanded from callers of /qis/* and the admin listener when bound beyond loopback',
-    parse: text,
-  },
-  evaluatorToken: {
-    name: 'QIS_EVALUATOR_TOKEN',
-    help: 'demanded from evaluators; without it, nobody is one',
-    parse: text,
-  },
-  feedbackOrigins: {
-    name: 'QIS_FEEDBACK_ORIGINS',
-    default: '',
-    help: 'origins of web pages whose browsers may give feedback, by comma, as https://chat.example; * for all',
-    parse: pageOrigins,
-  },
+  ...accessVariables,
   keepCorrections: {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   implicit: {
     name: 'QIS_IMPLICIT',
@@ -168,6 +149,12 @@ const variables = {
     parse: whole(1, 90 * 24 * 3600),
   },
   ...sharingVariables,
+  estimator: {
+    name: 'QIS_ESTIMATOR',
+    default: 'ours',
+    help: "how outcomes are weighed: ours, or seed, the published pattern's own rule, to compare with",
+    parse: oneOf<Estimator>('ours', 'seed'),
+  },
   p2pListen: {
     name: 'QIS_P2P_LISTEN',
     default: '/ip4/127.0.0.1/tcp/0',
@@ -180,6 +167,7 @@ const variables = {
     help: 'libp2p multiaddrs of peers to start from, by comma',
     parse: list,
   },
+  ...networkVariables,
   embedder: {
     name: 'QIS_EMBEDDER',
     default: 'static',
@@ -235,7 +223,7 @@ const variables = {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
     help: 'whether the upstream is sent the advice as well: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   connectTimeoutMs: {
     name: 'QIS_CONNECT_TIMEOUT_MS',
@@ -272,6 +260,7 @@ const variables = {
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
     parse: path => resolve(path),
   },
+  ...usesVariables,
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
@@ -323,20 +312,34 @@ function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEn
     return variable.parse(value)
   } catch (cause) {
     const expected = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigInvalidError(`${variable.name} must be ${expected}, not ${JSON.stringify(value)}`, { cause })
+    const given = isSecret(variable) ? '' : `, not ${JSON.stringify(value.replace(USER_INFO, '//…@'))}`
+    throw new ConfigInvalidError(`${variable.name} must be ${expected}${given}`, { cause })
   }
 }
 
+/** `//user:password@` */
+const USER_INFO = /\/\/[^/@\s]*@/g
+
+/** Whose value must not be repeated where it may be logged. */
+function isSecret({ name }: Variable<unknown>): boolean {
+  return name.endsWith('_TOKEN')
+}
+
 function checkTogether(config: Config): void {
+  if (config.refine && config.refineDomains.length === 0) {
+    throw new ConfigInvalidError('QIS_REFINE_DOMAINS must name the domains in which QIS_REFINE may act, or be *')
+  }
   if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
     throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
   }
-  for (const listen of [config.dataListen, config.adminListen]) {
-    if (!isLoopback(listen) && config.adminToken === undefined) {
-      throw new ConfigInvalidError(
-        `QIS_ADMIN_TOKEN must be set, since ${listen.host}:${listen.port} is reachable from other machines`,
-      )
-    }
+  const { dataListen, adminListen, adminToken, feedbackToken } = config
+  const exposed = [...(adminToken ? [] : [adminListen]), ...(adminToken || feedbackToken ? [] : [dataListen])].find(
+    listen => !isLoopback(listen),
+  )
+  if (exposed) {
+    throw new ConfigInvalidError(
+      `QIS_ADMIN_TOKEN must be set, since ${exposed.host}:${exposed.port} is reachable from other machines`,
+    )
   }
   if (config.embedder === 'transformers' && config.embedderModel === undefined) {
     throw new ConfigInvalidError(

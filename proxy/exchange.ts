@@ -4,11 +4,12 @@ import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { UNKNOWN_MODEL } from '../router/model-variant.ts'
-import type { Adviser, Departure } from './advise.ts'
+import { type Advice, type Adviser, type Departure, expectationOf } from './advise.ts'
 import type { Afterwards } from './afterwards.ts'
 import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
+import type { Callers } from './callers.ts'
 import { sendError } from './errors.ts'
-import { headersToClient, headersToUpstream } from './forward-headers.ts'
+import { headersToClient, headersToUpstream, withLength } from './forward-headers.ts'
 import { asksForJson } from './implicit/asks-for-json.ts'
 import { insightHeaders, RECEIPT_HEADER } from './insight-headers.ts'
 import type { Metrics } from './metrics.ts'
@@ -18,7 +19,9 @@ import { readModel } from './query/model.ts'
 import { carriesQuery } from './query-text.ts'
 import type { Receipts } from './receipts.ts'
 import { limited, readBody, tooLarge } from './request-body.ts'
-import type { AnswerHead, AnswerSink, Sending, UpstreamClient } from './upstream/client.ts'
+import { nextRoute } from './routing/routing.ts'
+import { describeRoute, steeredBody } from './steering.ts'
+import type { AnswerHead, AnswerSink, Delivery, Sending, UpstreamClient } from './upstream/client.ts'
 import { upstreamFailure } from './upstream/failure.ts'
 import type { Upstreams } from './upstream/upstreams.ts'
 
@@ -29,6 +32,7 @@ export interface ExchangeComponents {
   answers: AnswerIndex
   afterwards: Afterwards
   receipts: Receipts
+  callers: Callers
   metrics: Metrics
   observer: ResponseObserver
   logger: Pick<FastifyBaseLogger, 'warn'>
@@ -44,6 +48,8 @@ export interface ExchangeOptions {
   /** While a stream has not begun, a comment is sent this often; 0 for never. */
   keepAliveCommentMs: number
 }
+
+type Contents = Pick<Delivery, 'headers' | 'body' | 'origins' | 'instead'>
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
@@ -62,6 +68,8 @@ export class Exchange implements AnswerSink, Departure {
   /** Until its answer has begun. */
   #question: Buffer | undefined
   #told: Readonly<Record<string, string>> = {}
+  /** Only where something is to be changed of the request. */
+  #advice: Advice | undefined
   #sending: Sending | undefined
   #follower: Follower | undefined
   #comments: NodeJS.Timeout | undefined
@@ -93,25 +101,59 @@ export class Exchange implements AnswerSink, Departure {
     return this.#leaving.signal
   }
 
+  get caller(): string | undefined {
+    const { headers, socket } = this.#request
+    return this.#components.callers.of(headers.authorization ?? headers['x-api-key']?.toString(), socket.remoteAddress)
+  }
+
   /** @throws {HttpError} for the client, when its body is too large or ends early */
   async forward(): Promise<void> {
-    const { client, upstreams } = this.#components
-    const { method = 'GET', rawHeaders, headers } = this.#request
     const body = await this.#takeBody()
     if (this.#left) return
+    const { method = 'GET' } = this.#request
+    const { steered, domain } = this.#advice ?? {}
+    if (steered?.route?.only) {
+      this.#reply.headers(this.#told).send(describeRoute(steered.route, domain?.name))
+      return
+    }
+    const repeatable = this.#query || IDEMPOTENT.has(method)
+    this.#sending = this.#components.client.send({ method, path: this.#url, ...this.#contents(body), repeatable }, this)
+  }
+
+  #contents(body: Buffer | Readable | null): Contents {
+    const { upstreams } = this.#components
+    const { rawHeaders, headers } = this.#request
     const list = headersToUpstream(rawHeaders, headers.connection)
     if (this.#options.upstreamHeaders) for (const name in this.#told) list.push(name, this.#told[name] as string)
-    this.#sending = client.send(
-      {
-        method,
-        path: this.#url,
-        headers: list,
-        body,
-        origins: upstreams.choose(upstreams.several && Buffer.isBuffer(body) ? readModel(body) : undefined),
-        repeatable: this.#query || IDEMPOTENT.has(method),
-      },
-      this,
-    )
+    const steered = this.#advice?.steered
+    if (!steered || !Buffer.isBuffer(body)) {
+      const model = upstreams.several && Buffer.isBuffer(body) ? readModel(body) : undefined
+      return { headers: list, body, origins: upstreams.choose(model) }
+    }
+    const bytes = steeredBody(this.#url, body, steered)
+    const model = upstreams.several ? readModel(bytes) : undefined
+    return {
+      headers: withLength(list, bytes.length),
+      body: bytes,
+      origins: upstreams.choose(model),
+      instead: () => this.#nextBest(body),
+    }
+  }
+
+  /** When no server of the model that was chosen can be connected to. */
+  #nextBest(body: Buffer): Contents | undefined {
+    const advice = this.#advice
+    const route = advice?.steered?.route && nextRoute(advice.steered.route)
+    if (!advice || !route) return undefined
+    const { variant, insight } = route.chosen
+    const record = advice.record && { ...advice.record, model: variant }
+    if (record) {
+      // What was expected was expected of another model.
+      delete record.expected
+      Object.assign(record, expectationOf(insight))
+    }
+    this.#take({ ...advice, insight, record, steered: { refinement: undefined, ...advice.steered, route } })
+    return this.#contents(body)
   }
 
   /** Reads the body where somebody here needs to know it, and else hands it on as it comes. */
@@ -135,10 +177,15 @@ export class Exchange implements AnswerSink, Departure {
   async #ask(body: Buffer | undefined): Promise<void> {
     const { adviser, metrics } = this.#components
     const advice = await adviser.advise(this.#url, this.#request.headers, body, this)
-    metrics.adviceTaken(advice.result, (performance.now() - this.#startedAt) / 1000)
+    metrics.adviceTaken(advice.result, advice.insight?.grade ?? 'none', (performance.now() - this.#startedAt) / 1000)
+    this.#take(advice)
+    this.#question = advice.record && body
+  }
+
+  #take(advice: Advice): void {
+    if (advice.steered) this.#advice = advice
     if (advice.result === 'opted_out') return
     this.#record = advice.record
-    this.#question = advice.record && body
     this.#told = insightHeaders({ ...advice, debug: advice.hints.debug })
   }
 
@@ -197,6 +244,8 @@ export class Exchange implements AnswerSink, Departure {
       this.#response.destroy()
       return
     }
+    // Where the server's reason phrase was what failed, it must not stay behind.
+    this.#response.statusMessage = ''
     const failure = upstreamFailure(error)
     logger.warn({ code: failure.code }, failure.message)
     sendError(this.#reply, failure)

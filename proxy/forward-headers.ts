@@ -69,6 +69,13 @@ export function headersToClient(
   return { list: named ? without(list, named) : list, type, encoding }
 }
 
+/** With the length of a body that is not the client's own any more; where none was told, none is. */
+export function withLength(list: HeaderList, bytes: number): HeaderList {
+  return list.map((item, at) =>
+    at % 2 === 1 && /^content-length$/i.test(list[at - 1] as string) ? String(bytes) : item,
+  )
+}
+
 /** Headers that `Connection` names concern that connection alone. */
 function namedIn(connection: string | undefined): readonly string[] | undefined {
   if (connection === undefined || /^(?:keep-alive|close)$/i.test(connection)) return undefined

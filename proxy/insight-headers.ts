@@ -4,6 +4,7 @@ import { DOMAIN_PATTERN, STRATEGY_PATTERN } from '../router/outcome.ts'
 import type { Insight } from '../router/router.ts'
 import type { Likeness } from './domain/examples.ts'
 import type { FoundDomain } from './domain.ts'
+import { type Steered, summariseRoute } from './steering.ts'
 
 export const HEADER_VERSION = '1'
 const PREFIX = 'x-qis-'
@@ -15,6 +16,8 @@ export interface Hints {
   selfConfidence: number | undefined
   debug: boolean
   optOut: boolean
+  /** It wants to know which model would be chosen, and no answer. */
+  routeOnly: boolean
 }
 
 const domainPattern = new RegExp(DOMAIN_PATTERN)
@@ -29,6 +32,7 @@ export function readHints(headers: IncomingHttpHeaders): Hints {
     selfConfidence: probability(single(headers[`${PREFIX}self-confidence`])),
     debug: isYes(single(headers[`${PREFIX}debug`])),
     optOut: isYes(single(headers[`${PREFIX}opt-out`])),
+    routeOnly: isYes(single(headers[`${PREFIX}route-only`])),
   }
 }
 
@@ -43,11 +47,12 @@ export interface Told {
   requestId: string
   insight?: Insight | undefined
   domain?: FoundDomain | undefined
+  steered?: Steered | undefined
   debug: boolean
 }
 
 /** What we tell; the confidence only where there is evidence. Values are our own numbers and ids, never a peer's text. */
-export function insightHeaders({ requestId, insight, domain, debug }: Told): Record<string, string> {
+export function insightHeaders({ requestId, insight, domain, steered, debug }: Told): Record<string, string> {
   const headers: Record<string, string> = { 'x-qis-version': HEADER_VERSION, 'x-qis-request-id': requestId }
   if (insight && insight.grade !== 'none') {
     headers['x-qis-confidence'] = insight.confidence.toFixed(2)
@@ -61,12 +66,24 @@ export function insightHeaders({ requestId, insight, domain, debug }: Told): Rec
     headers['x-qis-peers'] = String(insight.peers)
     headers['x-qis-weight'] = insight.weight.toFixed(3)
   }
+  if (steered) Object.assign(headers, steeringHeaders(steered, debug))
   if (domain && debug) {
     headers['x-qis-domain'] = domain.name
     headers['x-qis-domain-source'] = domain.source
     if (domain.nearest) headers['x-qis-domain-nearest'] = describeLikeness(domain.nearest)
   }
   return headers
+}
+
+/** What was changed is always told; why, on request. Names of models are the operator's. */
+function steeringHeaders({ route, refinement }: Steered, debug: boolean): Record<string, string> {
+  return {
+    ...(route && { 'x-qis-model': route.chosen.name }),
+    ...(refinement?.treated && { 'x-qis-refined': refinement.type }),
+    ...(debug && route && { 'x-qis-route': `policy=${route.policy}; reason=${route.reason}` }),
+    ...(debug && route && { 'x-qis-route-candidates': summariseRoute(route) }),
+    ...(debug && refinement && !refinement.treated && { 'x-qis-refined-not': `${refinement.type}; held back` }),
+  }
 }
 
 function describeLikeness({ name, similarity, threshold }: Likeness): string {

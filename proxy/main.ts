@@ -21,7 +21,7 @@ ${describeVariables()}
 /** Wrong settings or files, which a restart alone will not cure. */
 const EXIT_MISCONFIGURED = 2
 const MISCONFIGURED =
-  /^ERR_(CONFIG_INVALID|IDENTITY_INVALID|SPACE_INVALID|EMBEDDER_UNAVAILABLE|DATABASE_(CORRUPT|NEWER|LOCKED|FAILED))$/
+  /^ERR_(CONFIG_INVALID|IDENTITY_INVALID|SWARM_INVALID|SPACE_INVALID|EMBEDDER_UNAVAILABLE|DATABASE_(CORRUPT|NEWER|LOCKED|FAILED))$/
 
 /**
  * Runs until `signal` is aborted; resolves with the exit code.

@@ -1,15 +1,20 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { NetworkObserver } from '../router/network/events.ts'
+import type { Grade } from '../router/synthesis/estimator.ts'
+import type { Reliability } from '../router/synthesis/reliability.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
+import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
 
-export interface Metrics extends RouterObserver, ObservationMetrics {
+export interface Metrics extends RouterObserver, NetworkObserver, ObservationMetrics, UsesMetrics {
   readonly registry: Registry
-  /** Time from the request's arrival until it was ready to be forwarded. */
-  adviceTaken(result: AdviceResult, seconds: number): void
+  /** @param seconds from the request's arrival until it was ready to be forwarded */
+  adviceTaken(result: AdviceResult, evidence: Grade, seconds: number): void
+  embedded(seconds: number): void
   /** `kind`: whether the path carries a question. */
   responded(kind: 'query' | 'other', status: number | 'left', seconds: number): void
   /** @param domain one of the configured, `general` or `other` */
@@ -17,13 +22,27 @@ export interface Metrics extends RouterObserver, ObservationMetrics {
   clientLeft(): void
   feedbackTaken(rating: string, status: string, source: string): void
   indexFailed(): void
+  totals(): Promise<Totals>
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
+  /** Read at each scrape. */
+  watchDatabase(read: () => Promise<number>): void
+  /** Read at each scrape. */
+  watchReliability(read: () => Reliability): void
   /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
 }
 
+/** Since the process started. */
+export interface Totals {
+  /** Proxied requests by whether their path carries a question. */
+  requests: { query: number; other: number }
+  /** Feedback taken, by rating. */
+  feedback: Record<string, number>
+}
+
 const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+const EMBEDDING_SECONDS = [0.00003, ...SECONDS]
 const ANSWER_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300]
 
 export function createMetrics(): Metrics {
@@ -52,10 +71,16 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   })
+  const embedding = new Histogram({
+    name: 'qis_embedding_seconds',
+    help: 'To make a vector of a question; texts seen before take no time',
+    buckets: EMBEDDING_SECONDS,
+    registers,
+  })
   const advice = new Counter({
     name: 'qis_advice_total',
-    help: 'Questions by what came of asking for advice',
-    labelNames: ['result'],
+    help: 'Questions by what came of asking for advice, and by how much is known',
+    labelNames: ['result', 'evidence'],
     registers,
   })
   const domains = new Counter({
@@ -103,6 +128,12 @@ export function createMetrics(): Metrics {
     help: 'Times that a packet had to wait because its kind of question had its packets of the day',
     registers,
   })
+  const networkEvents = new Counter({
+    name: 'qis_network_events_total',
+    help: 'What the network turned away, slowed down or broke off, by reason',
+    labelNames: ['reason'],
+    registers,
+  })
   const benefit = new Gauge({
     name: 'qis_swarm_benefit',
     help: 'What listening to peers has brought of late: mean log score of advice with them minus without, nats an outcome; 0 is nothing',
@@ -118,10 +149,12 @@ export function createMetrics(): Metrics {
   return {
     registry,
     ...createObservationMetrics(registry),
-    adviceTaken(result, seconds) {
-      advice.inc({ result })
+    ...createUsesMetrics(registry),
+    adviceTaken(result, evidence, seconds) {
+      advice.inc({ result, evidence })
       overhead.observe(seconds)
     },
+    embedded: seconds => embedding.observe(seconds),
     responded(kind, status, seconds) {
       requests.inc({ kind, status: status === 'left' ? status : `${Math.floor(status / 100)}xx` })
       duration.observe({ kind }, seconds)
@@ -140,7 +173,14 @@ export function createMetrics(): Metrics {
     },
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
+    networkEvent: reason => networkEvents.inc({ reason }),
     benefitMeasured: ({ domain, nats }) => benefit.set({ domain }, nats),
+    async totals() {
+      return {
+        requests: { query: 0, other: 0, ...sumBy('kind', await requests.get()) },
+        feedback: sumBy('rating', await feedback.get()),
+      }
+    },
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',
@@ -149,6 +189,49 @@ export function createMetrics(): Metrics {
         registers,
         collect() {
           for (const { origin, up } of read()) this.set({ upstream: origin }, up ? 1 : 0)
+        },
+      })
+    },
+    watchDatabase(read) {
+      new Gauge({
+        name: 'qis_database_bytes',
+        help: 'Size of the database and of its log on the disk',
+        registers,
+        async collect() {
+          this.set(await read())
+        },
+      })
+    },
+    watchReliability(read) {
+      new Gauge({
+        name: 'qis_calibration_error',
+        help: 'Mean distance between expected and observed outcomes, of what was told and of the posterior alone',
+        labelNames: ['of'],
+        registers,
+        collect() {
+          for (const [of, value = 0] of Object.entries(read().calibrationError)) this.set({ of }, value)
+        },
+      })
+      new Gauge({
+        name: 'qis_brier_score',
+        help: 'Mean squared error of expected outcomes, of what was told and of the posterior alone',
+        labelNames: ['of'],
+        registers,
+        collect() {
+          for (const [of, value = 0] of Object.entries(read().brier)) this.set({ of }, value)
+        },
+      })
+      new Gauge({
+        name: 'qis_reliability',
+        help: 'Rated answers by what was told of them, in tenths: how many, mean told, mean outcome',
+        labelNames: ['from', 'value'],
+        registers,
+        collect() {
+          for (const { from, count, predicted = 0, observed = 0 } of read().bins) {
+            this.set({ from, value: 'count' }, count)
+            this.set({ from, value: 'predicted' }, predicted)
+            this.set({ from, value: 'observed' }, observed)
+          }
         },
       })
     },
@@ -167,4 +250,16 @@ export function createMetrics(): Metrics {
       gauge('qis_evidence', 'Live outcomes in memory, own and of peers', () => read().evidence)
     },
   }
+}
+
+function sumBy<T extends string>(
+  label: T,
+  { values }: { values: { value: number; labels: Partial<Record<T, string | number>> }[] },
+): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const { labels, value } of values) {
+    const name = String(labels[label])
+    sums[name] = (sums[name] ?? 0) + value
+  }
+  return sums
 }

@@ -9,13 +9,18 @@ export interface Attention {
   start(): void
   /** Notes a question by its nearest keys, nearest first. Never waits. */
   notice(keys: readonly RoutingKey[]): void
-  /** Lets keys be looked at again. */
+  /** Lets keys be looked at again, and leaves those that nobody has asked about for long. */
   forgetVisits(): void
 }
 
 /** Keys backfilled once because a question touched them, though they are not joined. */
 const MAX_VISITED = 1024
+/** Visits at a time; a question touches eight keys, and each may need a search. */
+const MAX_VISITING = 2
 const VISIT_DEADLINE_MS = 15_000
+/** Seconds for which one visit is enough; for which one that brought nothing is. */
+const VISIT_AGAIN_S = 3_600
+const VISIT_IN_VAIN_S = 60
 
 export function createAttention(
   components: {
@@ -29,16 +34,42 @@ export function createAttention(
 ): Attention {
   const { network, logger, now, stopping } = components
   const interest = createInterest(options)
-  const visited = new Set<RoutingKey>()
+  /** Keys that were visited or wait for it, and until when (Unix seconds) that is enough. */
+  const visited = new Map<RoutingKey, number>()
+  const waiting = new Set<RoutingKey>()
+  let visiting = 0
 
   function visit(key: RoutingKey): void {
-    if (visited.has(key) || visited.size >= MAX_VISITED) return
-    visited.add(key)
-    const signal = AbortSignal.any([stopping, AbortSignal.timeout(VISIT_DEADLINE_MS)])
-    network.backfill(key, { signal }).catch(error => {
-      visited.delete(key)
-      logger.debug({ err: error }, 'a visited cell could not be backfilled')
-    })
+    if ((visited.get(key) ?? 0) > now()) return
+    if (visited.size >= MAX_VISITED && !visited.has(key)) return
+    visited.set(key, Number.POSITIVE_INFINITY)
+    waiting.add(key)
+    visitNext()
+  }
+
+  function visitNext(): void {
+    for (const key of waiting) {
+      if (visiting >= MAX_VISITING || stopping.aborted) return
+      waiting.delete(key)
+      visiting += 1
+      backfill(key)
+        .catch(error => logger.debug({ err: error }, 'a visited cell could not be backfilled'))
+        .finally(() => {
+          visiting -= 1
+          visitNext()
+        })
+    }
+  }
+
+  async function backfill(key: RoutingKey): Promise<void> {
+    let count = 0
+    try {
+      const signal = AbortSignal.any([stopping, AbortSignal.timeout(VISIT_DEADLINE_MS)])
+      count = await network.backfill(key, { signal })
+    } finally {
+      // nobody may have been there to ask
+      visited.set(key, now() + (count > 0 ? VISIT_AGAIN_S : VISIT_IN_VAIN_S))
+    }
   }
 
   return {
@@ -51,7 +82,10 @@ export function createAttention(
         if (!joined) visit(key)
       }
     },
-    forgetVisits: () => visited.clear(),
+    forgetVisits() {
+      for (const [key, until] of visited) if (until <= now()) visited.delete(key)
+      for (const key of interest.expire(now())) network.leave(key)
+    },
   }
 }
 

@@ -29,7 +29,7 @@ export interface DeparturesComponents {
 
 export interface Departures {
   /** How an outcome leaves, or undefined when it stays here, of which the observer is told. */
-  of(outcome: Outcome): Promise<OutboxEntry | undefined>
+  of(outcome: Outcome, requestId: string): Promise<OutboxEntry | undefined>
   /** Whether a packet that waits, perhaps since settings were others, may leave now. */
   allow(packet: Packet): boolean
 }
@@ -38,11 +38,11 @@ export function createDepartures(components: DeparturesComponents, options: Disc
   const { space, referenceTexts, identity, store, observer, random, now } = components
   const door: DisclosureComponents = { space, referenceTexts, noise: createNoise(identity.secret('noise')) }
   return {
-    async of(outcome) {
+    async of(outcome, requestId) {
       const left = outcome.revision === 0 ? [] : await store.departures(outcome.answer)
       const packet = disclose(outcome, door, options, left)
       if (typeof packet !== 'string') {
-        return { key: keyOf(space, packet), packet, dueAt: departureTime(options.profile, random, now()) }
+        return { key: keyOf(space, packet), packet, requestId, dueAt: departureTime(options.profile, random, now()) }
       }
       if (packet !== 'unchanged') observer.outcomeWithheld(packet)
       return undefined

@@ -12,14 +12,18 @@ export interface IntakeComponents {
   observer: Pick<RouterObserver, 'packetReceived'>
   /** Unix seconds. */
   now(): number
+  /** Whether packets that this peer has signed are wanted. */
+  admits(author: string): boolean
   /** Told of what was accepted. */
   keep(stored: StoredPacket): void
+  /** Told what became of each packet that a peer handed over. */
+  handed(from: string, result: 'accepted' | RejectReason): void
 }
 
 const MAX_CLOCK_SKEW_S = 2 * 3600
 
-/** Not a lie but a matter of clocks: whoever sent it may be honest, and whoever's clock is wrong must not shun everyone. */
-const BLAMELESS: ReadonlySet<RejectReason> = new Set(['expired', 'from_future'])
+/** Not a lie but a matter of clocks and lists: whoever sent it may be honest, and whose own are wrong must not shun everyone. */
+const BLAMELESS: ReadonlySet<RejectReason> = new Set(['expired', 'from_future', 'not_member'])
 
 /** Packets remembered by their bytes, so that a replay costs a hash and neither a signature check nor a write. */
 const MAX_RECENT = 10_000
@@ -30,7 +34,7 @@ export function createIntake(
   space: string,
   { maxRecent = MAX_RECENT } = {},
 ): NetworkHandlers['receive'] {
-  const { store, logger, observer, now, keep } = components
+  const { store, logger, observer, now, admits, keep, handed } = components
   /** Keys and ids of what was kept or known already, oldest first. */
   const recent = new Set<string>()
 
@@ -47,6 +51,7 @@ export function createIntake(
     if (recent.has(name)) return ['known', 'ignore']
     try {
       const stored: StoredPacket = { key, bytes, ...(await openPacket(bytes, screen(key))) }
+      if (!admits(stored.author)) throw new ScreenedOut('not_member')
       const isNew = await store.putPacket(stored)
       addBounded(recent, name, maxRecent)
       if (!isNew) return ['known', 'ignore']
@@ -60,8 +65,9 @@ export function createIntake(
     }
   }
 
-  return async (key, bytes) => {
+  return async (key, bytes, from) => {
     const [result, verdict] = await judge(key, bytes)
+    if (from !== undefined) handed(from, result)
     observer.packetReceived(result, bytes.length)
     return verdict
   }

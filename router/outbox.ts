@@ -49,7 +49,7 @@ export function createOutbox(components: OutboxComponents, options: { dailyCap?:
   }
 
   async function send(entry: OutboxEntry): Promise<void> {
-    const { key, packet } = entry
+    const { key, packet, requestId } = entry
     if (!departures.allow(packet)) {
       await store.cancelDeparture(packet.answer)
       observer.outcomeWithheld('settings')
@@ -67,7 +67,7 @@ export function createOutbox(components: OutboxComponents, options: { dailyCap?:
       // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
       if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
       // The ledger comes first: nothing may leave that it does not show.
-      await store.departed(stored, now())
+      await store.departed(stored, now(), requestId)
       return true
     })
     if (!leaves) return

@@ -2,22 +2,30 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
+import type { Near } from './code-index.ts'
 import { createComparison } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, SELF } from './evidence.ts'
-import { decode, dotTable, encode, nearestCells, project, referenceTexts } from './fingerprint.ts'
+import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
+import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
+import { createKeptCalibration } from './kept-calibration.ts'
+import { createKeptMixing } from './kept-mixing.ts'
 import { createKeyCache } from './keyspace.ts'
+import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
-import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
-import { encodePayload, expiresAt, readKeptPacket } from './packet.ts'
+import { mayReplace, type Outcome } from './outcome.ts'
+import { expiresAt } from './packet.ts'
+import { createPeers, type Peers } from './peers.ts'
+import { createQueries } from './queries.ts'
 import type { Space } from './space.ts'
-import type { LedgerEntry, Store, StoredPacket } from './store/store.ts'
-import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
-import { createMixing } from './synthesis/mixing.ts'
+import type { Store, StoredPacket } from './store/store.ts'
+import { supposedOutcome } from './supposed.ts'
+import type { Calibration } from './synthesis/calibration.ts'
+import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
+import { seedEstimate } from './synthesis/seed.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
 
@@ -28,11 +36,14 @@ export interface RouterComponents {
   identity: Identity
   logger: Logger
   observer: RouterObserver
+  /** Whether what this peer signs counts here; everybody's unless given. */
+  admits?: (author: string) => boolean
   clock?: () => number
   random?: () => number
 }
 
 export type NetworkMode = 'off' | 'receive' | 'share'
+export type Estimator = 'ours' | 'seed'
 
 export interface RouterOptions {
   /** `receive` takes peers' packets and sends none; `off` touches no network at all. */
@@ -42,6 +53,8 @@ export interface RouterOptions {
   domains?: SharedDomains | undefined
   /** `domain` joins every cell of `domains.only`, which is then `general` unless given. @default the profile's */
   interest?: Interest | undefined
+  /** How outcomes are weighed; `seed` by the published pattern's own rule, for comparison. @default 'ours' */
+  estimator?: Estimator
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
   /** Nearest cells whose evidence is read. @default 11 */
@@ -59,23 +72,36 @@ export interface Question {
   model: string
   /** What is expected of the answer before any outcome is seen, 0..1. @default 0.5 */
   prior?: number
+  /** False when it is only asked about, so that the network is not asked for such questions. @default true */
+  asked?: boolean
   /** What the client does beside asking, as outcomes tell it. */
   strategy?: string | undefined
 }
 
+/** What lies around a question. */
+export interface Surroundings {
+  /** The question's fingerprint, 16 hex digits. */
+  code: string
+  /** Those that were looked into, nearest first. */
+  cells: readonly number[]
+  /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
+  neighbours: Near<Evidence>[]
+  /** How far an author of them is to be believed. */
+  standing: EvidenceIndex['standing']
+}
+
 export interface Insight extends Estimate {
+  /** What the evidence alone lets expect; `confidence` is that, corrected by what this site has seen of the model. */
+  posterior: number
   /** The question's fingerprint, 16 hex digits. */
   code: string
 }
 
 /** What was observed of an answer; the question is named by its code, since its vector is long gone. */
-export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & { requestId: string }
-
-export interface LedgerLine extends Omit<LedgerEntry, 'bytes'> {
-  /** The signed payload, exactly as it left. */
-  payload: string
-  /** Length of the whole packet, payload and signature, as it left. */
-  bytes: number
+export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'> & {
+  requestId: string
+  /** The posterior when it was asked; undefined when nothing was known. */
+  expected?: number | undefined
 }
 
 /**
@@ -89,40 +115,61 @@ export interface Router {
   start(): Promise<void>
   /** What is known about a question. Never waits for the network. */
   lookup(question: Question): Insight
+  /** What `lookup` would say if this site had just seen such outcomes, 0..1 each, of the very same question. */
+  suppose(question: Question, signals: readonly number[]): Insight
+  /** The outcomes themselves, for what else can be learnt of them. Never waits for the network. */
+  around(vector: Float32Array): Surroundings
   /** Remembers an outcome durably and, in share mode, prepares its packet. Rejects with a DatabaseError. */
   learn(report: Report): Promise<Learned>
   /** Takes back what was said of an answer: before departure silently, after it by a packet that says so. */
   withdraw(requestId: string): Promise<boolean>
+  /** Drops what was learnt from peers that are not admitted any more. */
+  forgetStrangers(): Promise<void>
+  /** What is to be expected of an answer now that the model's own confidence is known, 0..1. */
+  calibrated(model: string, posterior: number, own?: number): number
+  /** What was told and what came of it. */
+  reliability: Calibration['reliability']
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
+  /** Recomputes the chain of the ledger. */
+  verifyLedger(): Promise<LedgerVerdict>
+  /** Those it is connected to, and those whose packets it holds. */
+  peers: Peers['list']
+  /** What they have said and still counts. */
+  packets: Peers['packets']
   /** `space`: name and id of the one this node's fingerprints live in. */
-  status(): NetworkStatus & { space: { name: string; id: string }; evidence: number; networkUp: boolean }
+  status(): Omit<NetworkStatus, 'connected'> & {
+    space: { name: string; id: string }
+    evidence: number
+    networkUp: boolean
+  }
   stop(): Promise<void>
 }
 
 const OUTBOX_INTERVAL_MS = 5_000
 const SWEEP_INTERVAL_MS = 10 * 60_000
+const SAVE_INTERVAL_MS = 5_000
 const MAX_REVISION = 255
 /** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
 const INSIGHT_LIFETIME_S = 60
 const PRIOR = 0.5
-const MIXING_STATE = 'mixing'
-const SAVE_INTERVAL_MS = 60_000
 
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
   const { clock = Date.now, random = Math.random } = components
+  const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
-  const { ttlHours = 168, probes = 11, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { estimator = 'ours', ttlHours = 168, probes = 11, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
   const domains: SharedDomains = { only, never }
   const comparison = createComparison(space, probes)
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, comparison)
-  const mixing = createMixing()
+  const mixing = createKeptMixing({ store, evidence, comparison, logger, observer, now })
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
+  const calibration = createKeptCalibration({ store, logger })
   const answerSecret = identity.secret('answer')
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
@@ -161,34 +208,39 @@ export function createRouter(components: RouterComponents, options: RouterOption
     if (author !== identity.id) evidence.put({ ...packet, author, expires: expiresAt(packet) })
   }
 
+  const peers = createPeers({ network, evidence })
+
   const handlers: NetworkHandlers = {
-    receive: createIntake({ store, logger, observer, now, keep: indexForeign }, space.id),
+    receive: createIntake({ store, logger, observer, now, admits, keep: indexForeign, handed: peers.handed }, space.id),
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
-  async function remember(outcome: Outcome): Promise<void> {
-    const departure = mode === 'share' ? await departures.of(outcome) : undefined
+  async function remember(outcome: Outcome, requestId: string): Promise<void> {
+    const departure = mode === 'share' ? await departures.of(outcome, requestId) : undefined
     await store.putOutcome(outcome, outcome.time + ttlHours * 3600, departure)
     indexOwn(outcome)
     if (departure && networkUp) outbox.flush()
   }
 
-  /** Holds what would have been advised against what came of it, before that is known to the index. */
-  function score({ code, model, domain, strategy, signal, observer: seenBy, intervention }: Outcome): void {
-    if (intervention === 2) return
-    const { table, cells } = comparison.of(code)
-    const query = { model, domain, strategy, prior: PRIOR, now: now(), shares: mixing.shares(domain) }
-    const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-    const { estimate: advice, opinions } = assess(neighbours, query, evidence)
-    if (advice.packets === 0) return
-    const expected = { ...opinions, advised: advice.confidence }
-    observer.benefitMeasured(mixing.score(domain, expected, signal, OBSERVER_WEIGHT[seenBy]))
+  async function forgetStrangers(): Promise<void> {
+    const forgotten = await store.forgetAuthors(admits)
+    for (const author of forgotten) evidence.forget(author)
   }
 
-  const saveMixing = () =>
-    store
-      .putState(MIXING_STATE, mixing.save())
-      .catch(error => logger.warn({ err: error }, 'what peers have earned could not be kept'))
+  /** The rule that is compared with reads one cell, however unlike; ours what is alike in several. */
+  const gather = (table: Float32Array, cells: readonly number[]) =>
+    estimator === 'seed'
+      ? evidence.near(table, cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
+      : evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+
+  function weigh(near: readonly Near<Evidence>[], code: string, question: Question): Insight {
+    const { model, domain, strategy, prior } = question
+    const query = { model, domain, strategy, prior: prior ?? PRIOR, now: now(), shares: mixing.shares(domain) }
+    const estimated = estimator === 'seed' ? seedEstimate(near, { ...query, code }) : estimate(near, query, evidence)
+    const { confidence: posterior } = estimated
+    const confidence = estimator === 'seed' ? posterior : calibration.apply(model, posterior, prior)
+    return { ...estimated, code, posterior, confidence }
+  }
 
   function every(intervalMs: number, work: () => void): void {
     timers.add(setInterval(work, intervalMs).unref())
@@ -197,21 +249,23 @@ export function createRouter(components: RouterComponents, options: RouterOption
   return {
     async start() {
       await store.sweep(now())
-      mixing.restore((await store.state(MIXING_STATE)) ?? '')
-      for (const benefit of mixing.benefits()) observer.benefitMeasured(benefit)
+      await forgetStrangers()
+      await mixing.restore()
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for await (const stored of store.packets(now(), maxEvidence)) {
         if (stored.author !== identity.id) indexForeign(stored)
         // Peers that ask are no longer handed what may not leave any more.
         else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
       }
+      await calibration.restore()
+      every(SAVE_INTERVAL_MS, calibration.save)
+      every(SAVE_INTERVAL_MS, mixing.save)
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()
         store.sweep(now()).catch(error => logger.warn({ err: error }, 'expired entries could not be deleted'))
       })
       if (mode === 'off') return
-      every(SAVE_INTERVAL_MS, saveMixing)
       try {
         await network.start(handlers)
         networkUp = true
@@ -226,25 +280,42 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
 
     lookup(question) {
-      const { vector, model, domain, strategy, prior = PRIOR } = question
+      const { vector, model, domain, strategy, prior = PRIOR, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (networkUp && isShared(domain, domains)) attention.notice(query.cells.map(cell => keys.of(domain, cell)))
-      const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
+      if (networkUp && asked && isShared(domain, domains))
+        attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
-      const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-      const insight: Insight = {
-        code: query.code,
-        ...estimate(
-          neighbours,
-          { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) },
-          evidence,
-        ),
-      }
+      const insight = weigh(gather(table(), query.cells), query.code, question)
       query.known = { subject, insight }
       return insight
     },
 
-    learn({ requestId, ...report }) {
+    suppose(question, signals) {
+      const { vector, model, domain } = question
+      const { query, table } = queries.of(vector)
+      const dots = table()
+      // Even an outcome of the very same question is only known by its code.
+      const decoded = decode(space, query.code)
+      const likeness = similarity(dots, decoded)
+      const supposed = signals.map(signal => ({
+        item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }, decoded),
+        similarity: likeness,
+      }))
+      return weigh([...supposed, ...gather(dots, query.cells)], query.code, question)
+    },
+
+    around(vector) {
+      const { query, table } = queries.of(vector)
+      return {
+        code: query.code,
+        cells: query.cells,
+        neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+        standing: evidence.standing,
+      }
+    },
+
+    learn({ requestId, expected, ...report }) {
       const answer = answerOf(requestId)
       return turns.take(answer, async () => {
         const held = await store.outcome(answer)
@@ -255,8 +326,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
         // A second word on an answer tells nothing of what was advised before the first.
-        if (!held) score(outcome)
-        await remember(outcome)
+        if (!held) mixing.score(outcome)
+        await remember(outcome, requestId)
+        calibration.learn(outcome, expected, held)
         return held ? 'updated' : 'recorded'
       })
     },
@@ -267,62 +339,51 @@ export function createRouter(components: RouterComponents, options: RouterOption
         const held = await store.outcome(answer)
         if (!held || held.withdrawn) return false
         const taken: Outcome = { ...held, revision: held.revision + 1, withdrawn: true, time: now() }
-        await remember(taken)
+        await remember(taken, requestId)
         return true
       })
     },
 
+    forgetStrangers,
+    calibrated: calibration.apply,
+    reliability: calibration.reliability,
+
     async ledger(page) {
-      const entries = await store.ledger(page)
-      return entries.map(({ bytes, ...entry }) => ({
-        ...entry,
-        payload: encodePayload(readKeptPacket(bytes).packet),
-        bytes: bytes.length,
-      }))
+      return (await store.ledger(page)).map(ledgerLine)
     },
 
-    status: () => ({
-      ...network.status(),
-      space: { name: space.name, id: space.id },
-      evidence: evidence.size,
-      networkUp,
-    }),
+    async verifyLedger() {
+      for (;;) {
+        const chain = await store.ledgerChain()
+        const verdict = await verifyLedger(store.wholeLedger(), chain)
+        // Entries that were let go meanwhile are not missing.
+        if (verdict.ok || (await store.ledgerChain()).anchor.seq === chain.anchor.seq) return verdict
+        stopping.signal.throwIfAborted()
+      }
+    },
+
+    peers: peers.list,
+    packets: peers.packets,
+
+    status() {
+      const { connected: _, ...status } = network.status()
+      return { ...status, space: { name: space.name, id: space.id }, evidence: evidence.size, networkUp }
+    },
 
     async stop() {
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
-      await saveMixing()
+      await Promise.all([mixing.save(), calibration.save()])
       networkUp = false
       await network[Symbol.asyncDispose]()
     },
   }
 }
 
-function says({ answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome, report: Omit<Report, 'requestId'>) {
+function says(
+  { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
+  report: Omit<Report, 'requestId' | 'expected'>,
+) {
   return !withdrawn && isDeepStrictEqual(held, report)
-}
-
-/** Where a vector falls, and what the last look-up found. Its dot products are soon computed again, and not soon collected. */
-interface PreparedQuery {
-  cells: readonly number[]
-  code: string
-  known?: { subject: string; insight: Insight }
-}
-
-/** Prepares each vector once, for as long as somebody holds it: an embedder's cache gives the same one for equal texts. */
-function createQueries(space: Space, probes: number) {
-  const tableOf = (vector: Float32Array) => dotTable(space, project(space, vector))
-  const prepared = new WeakMap<Float32Array, PreparedQuery>()
-  return {
-    /** With its dot products, made anew where they are wanted again. */
-    of(vector: Float32Array): { query: PreparedQuery; table: () => Float32Array } {
-      const known = prepared.get(vector)
-      if (known) return { query: known, table: () => tableOf(vector) }
-      const table = tableOf(vector)
-      const query = { cells: nearestCells(space, table, probes), code: encode(space, table) }
-      prepared.set(vector, query)
-      return { query, table: () => table }
-    },
-  }
 }

@@ -18,6 +18,7 @@ export type RejectReason =
   | 'expired'
   | 'from_future'
   | 'known'
+  | 'not_member'
   | 'store_failed'
 
 export interface RouterObserver {
@@ -29,4 +30,13 @@ export interface RouterObserver {
   departureDeferred(): void
   /** What listening to peers has brought in a domain, after each outcome that could tell. */
   benefitMeasured(benefit: Benefit): void
+}
+
+/** For a router whose doings nobody counts. */
+export const unobserved: RouterObserver = {
+  packetReceived() {},
+  packetSent() {},
+  outcomeWithheld() {},
+  departureDeferred() {},
+  benefitMeasured() {},
 }

@@ -21,6 +21,8 @@ const MAY_IMPORT: [folder: string, from: string[]][] = [
   ['router/', ['router/']],
   ['proxy/', ['proxy/', 'embeddings/', 'router/']],
   ['cli/', ['cli/', 'proxy/', 'embeddings/', 'router/']],
+  // Goes into applications, which have nothing else of ours.
+  ['client/', ['client/']],
 ]
 /** Gets the environment from its process and hands it on. */
 const READS_ENVIRONMENT = ['proxy/config.ts', 'proxy/main.ts', 'cli/main.ts']
@@ -56,7 +58,7 @@ function excess({ path, text }: Source): string[] {
 }
 
 function readSources(): Source[] {
-  return ['proxy', 'router', 'embeddings', 'cli'].flatMap(folder =>
+  return ['proxy', 'router', 'embeddings', 'cli', 'client'].flatMap(folder =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .filter(name => name.endsWith('.ts'))
       .map(name => join(ROOT, folder, name))
@@ -105,6 +107,7 @@ describe('the checker', () => {
     ['proxy/a.ts', "import { run } from '../demo/main.ts'", 'proxy/a.ts imports demo/main.ts'],
     ['proxy/a.ts', "import '../cli/main.ts'", 'proxy/a.ts imports cli/main.ts'],
     ['router/a.ts', "await import('../cli/commands.ts')", 'router/a.ts imports cli/commands.ts'],
+    ['client/a.ts', "import type { X } from '../router/outcome.ts'", 'client/a.ts imports router/outcome.ts'],
     ['embeddings/train/a.ts', "import '../../cli/command.ts'", 'embeddings/train/a.ts imports cli/command.ts'],
     ['cli/commands/a.ts', "import '../../demo/main.ts'", 'cli/commands/a.ts imports demo/main.ts'],
     ['cli/commands/a.ts', 'process.env.HOME', 'cli/commands/a.ts reads the environment'],

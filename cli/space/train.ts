@@ -1,7 +1,7 @@
 /** `qis space train`: a private space from texts of one's own, for a swarm whose members all have it. */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import type { Trained } from '../../embeddings/train/train-space.ts'
@@ -71,7 +71,7 @@ async function runTraining(
   onProgress: (progress: Extract<TrainOutput, { kind: 'progress' }>) => void,
 ): Promise<Trained> {
   signal.throwIfAborted()
-  const worker = new Worker(new URL('./train-worker.ts', import.meta.url), { workerData })
+  const worker = new Worker(new URL(`./train-worker${extname(import.meta.url)}`, import.meta.url), { workerData })
   let trained: Trained | undefined
   worker.on('message', (message: TrainOutput) => {
     if (message.kind === 'progress') onProgress(message)

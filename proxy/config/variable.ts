@@ -33,3 +33,15 @@ export const whole =
     if (!/^\d+$/.test(text) || value < min || value > max) throw new Error(`a whole number from ${min} to ${max}`)
     return value
   }
+
+export const between =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d*\.?\d+$/.test(text) || value < min || value > max) throw new Error(`a number from ${min} to ${max}`)
+    return value
+  }
+
+export function onOff(text: string): boolean {
+  return oneOf('on', 'off')(text) === 'on'
+}

@@ -1,10 +1,9 @@
 /** The file that says which requests belong to which domain: its form, and errors that name the field at fault. */
-import { readFile } from 'node:fs/promises'
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
 import { DOMAIN_PATTERN } from '../../router/outcome.ts'
 import { ConfigInvalidError } from '../config.ts'
+import { checkedAgainst, readYamlFile } from '../yaml-file.ts'
 
 const MAX_DOMAINS = 64
 const MAX_KEYS = 10_000
@@ -67,47 +66,15 @@ const rulesCheck = TypeCompiler.Compile(Rules)
 
 /** @throws {ConfigInvalidError} naming the file, and the field that is not as it must be */
 export async function readDomainRules(file: string): Promise<DomainRules> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new ConfigInvalidError(`QIS_DOMAINS: ${file} cannot be read (${cause.code})`, { cause })
-  })
-  return checkDomainRules(await parsed(file, text), `QIS_DOMAINS: ${file}`)
-}
-
-/** JSON is YAML as well. */
-async function parsed(file: string, text: string): Promise<unknown> {
-  const { parse } = await import('yaml')
-  try {
-    return parse(text)
-  } catch (cause) {
-    const [first = ''] = String(cause instanceof Error ? cause.message : cause).split('\n')
-    throw new ConfigInvalidError(`QIS_DOMAINS: ${file} is neither YAML nor JSON: ${first}`, { cause })
-  }
+  return checkDomainRules(await readYamlFile('QIS_DOMAINS', file), `QIS_DOMAINS: ${file}`)
 }
 
 /** @throws {ConfigInvalidError} whose message begins with `where` */
-export function checkDomainRules(rules: unknown, where: string): DomainRules {
-  if (!rulesCheck.Check(rules)) {
-    const fault = rulesCheck.Errors(rules).First()
-    throw new ConfigInvalidError(`${where}: ${fault ? explained(fault) : 'is not valid'}`)
-  }
+export function checkDomainRules(value: unknown, where: string): DomainRules {
+  const rules = checkedAgainst(rulesCheck, value, where)
   checkUnique(rules, 'keys_sha256', where)
   checkUnique(rules, 'paths', where)
   return rules
-}
-
-/** Values are not repeated: somebody may have put a key where its hash belongs. */
-function explained({ path, type, schema: { description } }: ValueError): string {
-  if (type !== ValueErrorType.ObjectAdditionalProperties) return `${spelt(path)} ${description}`
-  return `${spelt(path)} is unknown; ${spelt(path.slice(0, path.lastIndexOf('/')))} ${description}`
-}
-
-/** `/domains/law/paths/0` → `domains.law.paths[0]` */
-function spelt(path: string): string {
-  if (path === '') return 'it'
-  return path
-    .slice(1)
-    .replaceAll(/\/(\d+)(?=\/|$)/g, '[$1]')
-    .replaceAll('/', '.')
 }
 
 function checkUnique({ domains }: DomainRules, field: 'keys_sha256' | 'paths', where: string): void {

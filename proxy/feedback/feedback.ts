@@ -6,7 +6,7 @@ import { HttpError } from '../errors.ts'
 import type { Receipts } from '../receipts.ts'
 import type { Evaluation, Telemetry } from '../telemetry.ts'
 import { type FoundAnswer, findAnswers } from './find-answer.ts'
-import { type FeedbackResult, type Job, openGroup, type Place, type SayJob } from './group.ts'
+import { type FeedbackResult, type Job, openGroup, type Place, type Reach, type SayJob, type Turn } from './group.ts'
 import { createGroups } from './in-groups.ts'
 import { teach } from './learning.ts'
 import { ratingOf, signalOf } from './opinion.ts'
@@ -16,10 +16,12 @@ export interface FeedbackComponents {
   answers: AnswerIndex
   receipts: Receipts
   store: FeedbackStore
-  router: Pick<Router, 'learn' | 'withdraw'>
+  router: Pick<Router, 'learn' | 'withdraw' | 'calibrated'>
   logger: Pick<Logger, 'warn'>
   onTaken?(rating: string, status: string, source: string): void
   telemetry?: Pick<Telemetry, 'evaluated'> | undefined
+  /** Told what stands of an answer, 0..1, once the router knows; undefined when nothing does any more. */
+  onStanding?(answer: AnswerRecord, signal: number | undefined): Promise<void>
   clock?: () => number
 }
 
@@ -39,6 +41,10 @@ export interface Feedback extends AsyncDisposable {
    */
   take(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]>
   find(id: string): Promise<StoredFeedback | undefined>
+  /** All that was said of these answers. */
+  of(requestIds: readonly string[]): Promise<StoredFeedback[]>
+  /** What is to be expected of an answer, its own confidence included, 0..1; undefined when nothing was known of it. */
+  expected(answer: AnswerRecord | undefined): number | undefined
   list(filter: FeedbackFilter): ReturnType<FeedbackStore['list']>
 }
 
@@ -48,7 +54,7 @@ const SWEEP_MS = 30_000
 const WAITS_FOR = '?'
 
 export function createFeedback(components: FeedbackComponents, options: FeedbackOptions = {}): Feedback {
-  const { answers, receipts, store, router, logger, onTaken, telemetry, clock = Date.now } = components
+  const { answers, receipts, store, router, logger, onTaken, onStanding, telemetry, clock = Date.now } = components
   const { keepCorrections = false, pendingS = 3600 } = options
   const now = () => Math.floor(clock() / 1000)
   const groups = createGroups(takeGroup)
@@ -64,7 +70,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       const place = places[at] as Place | HttpError
       return place instanceof HttpError ? place : group.take(job, place)
     })
-    await Promise.all(group.turns().map(turn => teach(router, turn)))
+    await Promise.all(group.turns().map(settle))
     const { put, drop } = group
     const newReplays = group.newReplays()
     if (put.size + drop.size + newReplays.length > 0) {
@@ -73,6 +79,12 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
     await awaitAnswers([...put.values()].filter(({ state }) => state === 'pending'))
     count(results, put)
     return results
+  }
+
+  async function settle(turn: Turn): Promise<void> {
+    await teach(router, turn)
+    const answer = turn.next?.answer ?? turn.old?.answer
+    if (answer) await onStanding?.(answer, turn.next && signalOf(turn.next.said))
   }
 
   function count(results: readonly (FeedbackResult | HttpError)[], put: ReadonlyMap<string, StoredFeedback>): void {
@@ -94,7 +106,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       if (job.kind === 'say') return placeOf(job, answerOf.get(job) as FoundAnswer)
       if (job.kind === 'guess') return { requestId: job.record.requestId, source: 'implicit', record: job.record }
       const feedback = feedbackOf.get(job.id)
-      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.onlyOf)
+      const hidden = job.kind === 'change' && feedback !== undefined && !mayTouch(feedback, job.reach)
       if (!feedback || hidden) return new HttpError('unknown_id', `there is no feedback ${job.id}`, { field: 'id' })
       const record = job.kind === 'join' ? job.record : feedback.answer
       return { requestId: record?.requestId ?? feedback.requestId, source: feedback.source, record, held: feedback }
@@ -129,9 +141,14 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
       await awaitAnswers(await store.pending(MAX_PENDING))
     },
     take: jobs => groups.add(jobs),
+    of: requestIds => store.byRequest([...new Set(requestIds)]),
     async find(id) {
       const [feedback] = await store.byId([id])
       return feedback
+    },
+    expected(answer) {
+      if (answer?.expected === undefined) return undefined
+      return router.calibrated(answer.model, answer.expected, answer.confidence)
     },
     list: filter => store.list(filter),
     async [Symbol.asyncDispose]() {
@@ -141,9 +158,11 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
   }
 }
 
-/** With a receipt, a person's own word on its answer alone. */
-export function mayTouch({ requestId, source }: StoredFeedback, onlyOf: string | undefined): boolean {
-  return onlyOf === undefined || (requestId === onlyOf && source === 'user')
+/** @param reach undefined for everything */
+export function mayTouch({ requestId, source }: StoredFeedback, reach: Reach | undefined): boolean {
+  if (reach === undefined) return true
+  const { requestId: only = requestId, sources } = reach
+  return only === requestId && (sources === undefined || sources.includes(source))
 }
 
 function placeOf({ source }: SayJob, answer: FoundAnswer): Place | HttpError {

@@ -28,13 +28,20 @@ export interface SayJob {
   caller?: string | undefined
   once?: Idempotency | undefined
 }
+/** Which feedback a caller may see and change. */
+export interface Reach {
+  /** On this answer alone. */
+  requestId?: string
+  /** Of these alone; undefined for all. */
+  sources: readonly Source[] | undefined
+}
 export interface ChangeJob {
   /** Puts something else in the place of one feedback; without a saying, takes it back and forgets its texts. */
   kind: 'change'
   id: string
   saying: Saying | undefined
-  /** Only if it is on this answer. */
-  onlyOf?: string | undefined
+  /** Only if it is within this. */
+  reach?: Reach | undefined
 }
 export interface JoinJob {
   /** The answer that a feedback waited for has ended. */

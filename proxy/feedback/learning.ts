@@ -15,13 +15,14 @@ export async function teach(router: Pick<Router, 'learn' | 'withdraw'>, { reques
   const yields = was && is && !mayReplace(was.observer, is.observer)
   if (!is || !next?.answer || yields) await router.withdraw(requestId)
   if (!is || !next?.answer) return
-  const { code, domain, model, intervention, strategy, confidence } = next.answer
+  const { code, domain, model, intervention, strategy, confidence, expected } = next.answer
   await router.learn({
     requestId,
     code,
     domain,
     model,
     intervention,
+    expected,
     ...(strategy !== undefined && { strategy }),
     ...(confidence !== undefined && { confidence }),
     ...is,

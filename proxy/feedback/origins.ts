@@ -1,5 +1,6 @@
 /** Which web pages may give feedback from a browser: none but ours and those the operator names. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { HostCheck } from '../access/hosts.ts'
 import { HttpError } from '../errors.ts'
 
 const METHODS = 'GET, POST, PUT, DELETE'
@@ -10,12 +11,14 @@ const MAX_AGE = '600'
 /**
  * A hook for our own routes. Browsers name the page in `Origin`, also where they do not ask first; so no page can make its
  * visitors' browsers rate answers on this machine unless it may. Programs send none.
+ *
+ * @param ownHosts names under which a page can only be ours
  */
-export function originCheck(allowed: readonly string[]) {
+export function originCheck(allowed: readonly string[], ownHosts: HostCheck) {
   const all = allowed.includes('*')
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { origin, host } = request.headers
-    if (origin === undefined || URL.parse(origin)?.host === host) return
+    if (origin === undefined || (ownHosts(host) && URL.parse(origin)?.host === host)) return
     if (!all && !allowed.includes(origin)) {
       throw new HttpError('origin_refused', `pages of ${origin} may not give feedback here; see QIS_FEEDBACK_ORIGINS`)
     }

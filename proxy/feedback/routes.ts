@@ -1,13 +1,18 @@
 /** `POST /qis/feedback` and its alias: HTTP around the feedback that feedback.ts takes, one piece or many. */
 import { hash } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Access, Voices } from '../access/access.ts'
+import { guard } from '../access/guard.ts'
 import type { Callers } from '../callers.ts'
+import { notFound } from '../error-handler.ts'
 import { HttpError } from '../errors.ts'
+import type { ApiDescription } from '../openapi.ts'
 import type { Receipts } from '../receipts.ts'
-import { bearerCheck } from '../token.ts'
+import { describedFeedback } from './described.ts'
 import type { Feedback } from './feedback.ts'
-import type { FeedbackResult, Idempotency, SayJob } from './group.ts'
+import type { FeedbackResult, Idempotency, Reach, SayJob } from './group.ts'
 import { feedbackItemRoutes, parseJsonBodies } from './item-routes.ts'
+import type { Source } from './opinion.ts'
 import { originCheck } from './origins.ts'
 import { batchOf, type Reading, readBatchItem, readFeedback } from './reading.ts'
 
@@ -15,36 +20,36 @@ export interface FeedbackRouteComponents {
   feedback: Feedback
   receipts: Receipts
   callers: Callers
+  access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
+  api: Pick<ApiDescription, 'watch'>
 }
 
 export interface FeedbackRouteOptions {
-  /** Demanded from those who hold no receipt; undefined when only this machine can call. */
-  token: string | undefined
-  /** Demanded from evaluators; undefined when there are none. */
-  evaluatorToken: string | undefined
   /** Of web pages whose browsers may give feedback, as `https://chat.example`; `*` for all. */
   feedbackOrigins: readonly string[]
+  /** Requests a minute from one address; 0 for no limit. */
+  rateLimit: number
 }
 
 /** What a caller may, and who it is. */
 interface Caller {
-  trusted: boolean
-  evaluator: boolean
+  voices: Voices
   authorization: string
   name: string | undefined
   key: string | undefined
 }
 
+/** A receipt is for whoever was given the answer, person or program. */
+const RECEIPT_VOICES: Voices = ['user', 'app']
 const MAX_BATCH = 1_000
+/** Of those who show no token: each receipt that is none costs a key of its own. */
+const MAX_STRANGERS_BATCH = 20
 const MAX_KEY_CHARS = 256
 
 export function feedbackRoutes(
-  { feedback, receipts, callers }: FeedbackRouteComponents,
+  { feedback, receipts, callers, access, api }: FeedbackRouteComponents,
   options: FeedbackRouteOptions,
 ) {
-  const trusted = bearerCheck(options.token)
-  const evaluator = options.evaluatorToken === undefined ? () => false : bearerCheck(options.evaluatorToken)
-
   function callerOf({ headers, ip }: FastifyRequest): Caller {
     const { authorization } = headers
     const key = headers['idempotency-key']
@@ -54,8 +59,7 @@ export function feedbackRoutes(
       })
     }
     return {
-      trusted: trusted(authorization),
-      evaluator: evaluator(authorization),
+      voices: access.voices(authorization),
       authorization: authorization ?? '',
       name: callers.of(authorization, ip),
       key,
@@ -65,7 +69,7 @@ export function feedbackRoutes(
   async function takeOne(request: FastifyRequest): Promise<FeedbackResult> {
     const caller = callerOf(request)
     const { body } = request
-    if (!caller.trusted && !caller.evaluator && !holdsReceipt(body)) throw unauthorised()
+    if (caller.voices.length === 0 && !holdsReceipt(body)) throw unauthorised()
     const reading = readFeedback(body, { query: request.query as Record<string, unknown> })
     const [result] = await feedback.take([jobOf(reading, caller, [body, request.query], caller.key)])
     if (!result || result instanceof HttpError) throw result
@@ -75,8 +79,10 @@ export function feedbackRoutes(
   async function takeMany(request: FastifyRequest, batch: { items: readonly unknown[]; path: string }) {
     const caller = callerOf(request)
     const { items, path } = batch
-    if (items.length === 0 || items.length > MAX_BATCH) {
-      throw new HttpError('invalid_field', `a batch has 1 to ${MAX_BATCH} items`, { field: path })
+    const most = caller.voices.length > 0 ? MAX_BATCH : MAX_STRANGERS_BATCH
+    if (items.length === 0 || items.length > most) {
+      const who = most < MAX_BATCH ? ', when no token comes with it' : ''
+      throw new HttpError('invalid_field', `a batch has 1 to ${most} items${who}`, { field: path })
     }
     const [parameter] = Object.keys(request.query as object)
     if (parameter !== undefined) {
@@ -84,7 +90,7 @@ export function feedbackRoutes(
     }
     const jobs = items.map((item, at) => {
       try {
-        if (!caller.trusted && !caller.evaluator && !holdsReceipt(item)) throw unauthorised()
+        if (caller.voices.length === 0 && !holdsReceipt(item)) throw unauthorised()
         const key = caller.key === undefined ? undefined : `${caller.key}#${at}`
         return jobOf(readBatchItem(item, `${path}[${at}]`), caller, item, key)
       } catch (error) {
@@ -103,39 +109,39 @@ export function feedbackRoutes(
     }
   }
 
-  /** Nobody is an evaluator by saying so, and a person's word is not taken from a program that rates. */
+  /** Nobody speaks for another by saying so: a program that rates is not a person, nor an evaluator without its token. */
   function jobOf(reading: Reading, caller: Caller, body: unknown, key: string | undefined): SayJob {
     const { target, saying, sourcePath, idempotencyKey = key } = reading
     if (!target) throw new HttpError('invalid_field', 'the answer is not named', { field: 'request_id' })
     const hasReceipt = target.kind === 'receipt'
-    const source = reading.source ?? (caller.evaluator && !hasReceipt ? 'evaluator' : 'user')
-    if (source === 'evaluator' && !caller.evaluator) {
-      throw new HttpError(
-        'evaluator_refused',
-        "an evaluator has to send QIS_EVALUATOR_TOKEN's value as its bearer token",
-        {
-          field: sourcePath,
-        },
-      )
-    }
-    if (source !== 'evaluator' && !caller.trusted && !hasReceipt) throw unauthorised()
+    const voices = hasReceipt ? [...RECEIPT_VOICES, ...caller.voices] : caller.voices
+    const source = reading.source ?? voices[0]
+    if (source === undefined) throw unauthorised()
+    if (!voices.includes(source)) throw mayNotSpeakFor(source, sourcePath)
     const scope = hasReceipt ? target.token : caller.authorization
     return { kind: 'say', target, saying, source, caller: caller.name, once: onceOf(idempotencyKey, scope, body) }
   }
 
-  /** With the token, or a receipt, of its answer alone. */
-  function permit({ headers }: FastifyRequest): string | undefined {
+  /** With a token, feedback of those for whom its holder may speak; with a receipt, a person's own on its answer alone. */
+  function permit({ headers }: FastifyRequest): Reach {
     const receipt = headers['x-qis-receipt']
-    if (typeof receipt === 'string') return receipts.open(receipt).requestId
-    if (!trusted(headers.authorization)) throw unauthorised()
-    return undefined
+    if (typeof receipt === 'string') return { requestId: receipts.open(receipt).requestId, sources: ['user'] }
+    const voices = access.voices(headers.authorization)
+    // An evaluator's token is for giving verdicts and nothing else.
+    if (voices.length === 0 || voices.includes('evaluator')) throw unauthorised()
+    return { sources: RECEIPT_VOICES.every(voice => voices.includes(voice)) ? undefined : voices }
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    app.addHook('onRequest', originCheck(options.feedbackOrigins))
+    const methodsAt = api.watch(app, () => app.listeningOrigin)
+    const refuse = (request: FastifyRequest, reply: FastifyReply) => {
+      throw notFound(request, reply, methodsAt)
+    }
+    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
+    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
     parseJsonBodies(app)
     for (const url of ['/qis/feedback', '/v1/feedback']) {
-      app.post(url, async (request, reply) => {
+      app.post(url, describedFeedback.give, async (request, reply) => {
         const batch = batchOf(request.body)
         return batch
           ? reply.code(207).send(await takeMany(request, batch))
@@ -143,10 +149,10 @@ export function feedbackRoutes(
       })
     }
     // Else the upstream would be asked whether a page may.
-    app.options('/v1/feedback', notFound)
+    app.options('/v1/feedback', refuse)
     feedbackItemRoutes(app, feedback, permit)
     // The rest of the prefix is ours too, so that a typing error is told and not sent to the LLM.
-    app.all('/qis/*', notFound)
+    app.all('/qis/*', refuse)
   }
 }
 
@@ -155,8 +161,12 @@ function failed({ code, message, field }: HttpError, path: string) {
   return { status: 'error' as const, error: { code, message, field: at ?? path } }
 }
 
-function notFound({ method, url }: FastifyRequest): never {
-  throw new HttpError('not_found', `there is no ${method} ${url} here`)
+function mayNotSpeakFor(source: Source, field: string): HttpError {
+  if (source !== 'evaluator') {
+    return new HttpError('source_refused', `this token does not speak for "${source}"`, { field })
+  }
+  const message = "an evaluator has to send QIS_EVALUATOR_TOKEN's value as its bearer token"
+  return new HttpError('evaluator_refused', message, { field })
 }
 
 function holdsReceipt(body: unknown): boolean {
@@ -164,7 +174,7 @@ function holdsReceipt(body: unknown): boolean {
 }
 
 function unauthorised(): HttpError {
-  return new HttpError('unauthorized', 'a receipt or the admin token is needed')
+  return new HttpError('unauthorized', 'a receipt or a token is needed')
 }
 
 /** Keys are taken from each caller by itself, and only digests are kept. */

@@ -11,9 +11,13 @@ const CHOICES = {
   source: sources,
   state: ['kept', 'pending', 'expired'],
 } as const
-const FILTERS = ['since', 'until', 'domain', 'model', 'rating', 'source', 'state', 'limit', 'cursor']
+export const FILTERS = ['since', 'until', 'domain', 'model', 'rating', 'source', 'state', 'limit', 'cursor']
 
-export function viewOf({ id, requestId, source, said, state, answer, history, ...times }: StoredFeedback) {
+/** @param expected of the answer, 0..1, from what is known now of the model */
+export function viewOf(
+  { id, requestId, source, said, state, answer, history, ...times }: StoredFeedback,
+  expected?: number,
+) {
   const { rating, ...words } = said
   return {
     feedback_id: id,
@@ -28,6 +32,8 @@ export function viewOf({ id, requestId, source, said, state, answer, history, ..
     signal: signalOf(said) ?? null,
     domain: answer?.domain ?? null,
     model: answer?.model ?? null,
+    self_confidence: answer?.confidence ?? null,
+    expected: expected === undefined ? null : Math.round(expected * 1000) / 1000,
     created_at: times.createdAt,
     updated_at: times.updatedAt,
     history,

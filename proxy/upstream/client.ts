@@ -17,6 +17,8 @@ export interface Delivery {
   origins: readonly string[]
   /** Whether the upstream may be asked twice: nothing changes there, or only the electricity bill. */
   repeatable: boolean
+  /** What to send instead when none of the origins could be connected to. */
+  instead?: () => Pick<Delivery, 'headers' | 'body' | 'origins' | 'instead'> | undefined
 }
 
 export interface AnswerHead {
@@ -111,7 +113,7 @@ export function createUpstreamClient(
 class Attempts implements Sending, Dispatcher.DispatchHandler {
   readonly #agents: UpstreamAgents
   readonly #upstreams: Pick<Upstreams, 'failed' | 'answered'>
-  readonly #delivery: Delivery
+  #delivery: Delivery
   readonly #sink: AnswerSink
   /** Which of the origins is being asked. */
   #at = 0
@@ -193,8 +195,15 @@ class Attempts implements Sending, Dispatcher.DispatchHandler {
     }
     if (!neverArrived(error)) return false
     this.#upstreams.failed(this.#origin)
-    if (this.#at + 1 >= origins.length) return false
-    this.#at++
+    if (this.#at + 1 < origins.length) {
+      this.#at++
+      return true
+    }
+    const instead = this.#delivery.instead?.()
+    if (!instead) return false
+    this.#delivery = { ...this.#delivery, ...instead }
+    this.#at = 0
+    this.#fresh = false
     return true
   }
 }

@@ -20,6 +20,8 @@ export interface Upstreams extends AsyncDisposable {
   readonly several: boolean
   /** Origins to try for a model, best first, never empty: those that serve it, those that answer, in the order given. */
   choose(model: string | undefined): readonly string[]
+  /** Whether a server answers that serves this model, or might; of a single one nothing is known. */
+  available(model: string): boolean
   /** A connection to `origin` could not be made. */
   failed(origin: string): void
   answered(origin: string): void
@@ -101,6 +103,10 @@ export function createUpstreams(
       const candidates = serving.length > 0 ? serving : servers
       return [...candidates.filter(isUp), ...candidates.filter(server => !isUp(server))].map(({ origin }) => origin)
     },
+    available(model) {
+      if (!several) return true
+      return servers.some(server => isUp(server) && (server.served.length === 0 || server.served.includes(model)))
+    },
     failed,
     answered,
     status: () => servers.map(server => ({ origin: server.origin, up: isUp(server), models: server.served })),
@@ -111,7 +117,8 @@ export function createUpstreams(
   }
 }
 
-async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
+/** Empty when it is longer than any list of models is. */
+export async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of body) {

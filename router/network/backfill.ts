@@ -15,6 +15,8 @@ export interface Backfill {
   refill(key: RoutingKey, peer: PeerId): void
   /** Forgets whom it asked for `key`. */
   forget(key: RoutingKey): void
+  /** The peer is gone: when it comes back it may be asked again, for what it heard meanwhile. */
+  lose(peer: PeerId): void
 }
 
 export interface BackfillOptions {
@@ -25,6 +27,8 @@ export interface BackfillOptions {
   /** Within this time a key is refilled from at most `holders` peers, and from none twice. */
   refillMs: number
 }
+
+const MAX_BROKEN_OFF = 1024
 
 export function createBackfill(
   components: {
@@ -46,20 +50,55 @@ export function createBackfill(
   const { exchange, background, judge, subscribers, find, connect, shunned, now, logger } = components
   const { holders, backfillDeadlineMs, refillMs } = options
   /** At most `holders` entries a key, and only for keys that were not forgotten. */
-  const asked = new Map<RoutingKey, { peer: string; at: number }[]>()
+  const asked = new Map<RoutingKey, { peer: string; at: number; gone: boolean }[]>()
+  /** How many packets a peer had handed over for a key when it was broken off. */
+  const brokenOff = new Map<string, number>()
 
-  /** Adds the ids of what arrives to `seen`; what is there already is not judged again. */
+  /** Adds the ids of what arrives to `seen`; what is there already is not judged again. Returns how many were accepted. */
+  async function take(
+    page: readonly Uint8Array[],
+    key: RoutingKey,
+    peer: PeerId,
+    seen: Set<string>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    let accepted = 0
+    for (const bytes of page) {
+      const id = Buffer.from(packetId(bytes)).toString('latin1')
+      if (seen.has(id)) continue
+      seen.add(id)
+      if ((await judge(peer, key, bytes)) === 'accept') accepted += 1
+      if (shunned(peer)) throw new Error('this peer is shunned')
+      signal.throwIfAborted()
+    }
+    return accepted
+  }
+
+  /** Goes on where it was broken off, once it has what came on top since then. */
   async function ask(key: RoutingKey, peer: PeerId, seen: Set<string>, signal: AbortSignal): Promise<void> {
     const connection = await connect(peer, signal)
-    for await (const page of exchange.pages(connection, key, signal)) {
-      for (const bytes of page) {
-        const id = Buffer.from(packetId(bytes)).toString('latin1')
-        if (seen.has(id)) continue
-        seen.add(id)
-        await judge(peer, key, bytes)
-        if (shunned(peer)) return
-        signal.throwIfAborted()
+    const place = `${key}/${peer}`
+    let reached = brokenOff.get(place) ?? 0
+    if (reached > 0) {
+      for await (const page of exchange.pages(connection, key, signal)) {
+        if ((await take(page, key, peer, seen, signal)) === 0) break
       }
+    }
+    for await (const page of exchange.pages(connection, key, signal, reached)) {
+      await take(page, key, peer, seen, signal)
+      reached += page.length
+      note(place, reached)
+    }
+    brokenOff.delete(place)
+  }
+
+  function note(place: string, reached: number): void {
+    brokenOff.delete(place)
+    brokenOff.set(place, reached)
+    if (brokenOff.size <= MAX_BROKEN_OFF) return
+    for (const oldest of brokenOff.keys()) {
+      brokenOff.delete(oldest)
+      return
     }
   }
 
@@ -105,14 +144,18 @@ export function createBackfill(
       const since = now() - refillMs
       const recent = (asked.get(key) ?? []).filter(entry => entry.at > since)
       const id = peer.toString()
-      if (recent.length >= holders || recent.some(entry => entry.peer === id)) return
-      asked.set(key, [...recent, { peer: id, at: now() }])
+      if (recent.length >= holders || recent.some(entry => entry.peer === id && !entry.gone)) return
+      asked.set(key, [...recent, { peer: id, at: now(), gone: false }])
       background.run(`refill ${key} ${id}`, async signal => {
         if (asked.has(key)) await ask(key, peer, new Set(), deadline(backfillDeadlineMs, signal))
       })
     },
     forget(key) {
       asked.delete(key)
+    },
+    lose(peer) {
+      const id = peer.toString()
+      for (const entries of asked.values()) for (const entry of entries) entry.gone ||= entry.peer === id
     },
   }
 }

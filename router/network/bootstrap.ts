@@ -1,8 +1,9 @@
 /**
  * Stays connected to the configured peers: it dials them at start and again, at growing intervals, whenever they are
- * gone. Addresses need no peer id, so that a deployment can name a host that has not made its key yet.
+ * gone. Addresses need no peer id, so that a deployment can name a host that has not made its key yet. While nobody at
+ * all is connected, peers of earlier days are tried as well.
  */
-import type { PeerId } from '@libp2p/interface'
+import type { Connection, PeerId } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 import type { Logger } from '../telemetry.ts'
 import { deadline, within } from './deadline.ts'
@@ -22,16 +23,19 @@ export function startBootstrap(
     node: Node
     logger: Logger
     /** Called each time one of them was reached. */
-    onReached(): void
+    onReached(connection: Connection, address: Multiaddr): void
   },
-  options: { addresses: Multiaddr[]; dialDeadlineMs: number },
+  options: { addresses: Multiaddr[]; fallbacks: Multiaddr[]; dialDeadlineMs: number },
 ): Bootstrap {
   const { node, logger, onReached } = components
   const stopping = new AbortController()
-  const contacts = options.addresses
-    .filter(address => peerOf(address) !== node.peerId.toString())
-    .map(address => ({
-      address,
+  const contacts = [
+    ...options.addresses.map(address => ({ address, isFallback: false })),
+    ...options.fallbacks.map(address => ({ address, isFallback: true })),
+  ]
+    .filter(({ address }) => peerOf(address) !== node.peerId.toString())
+    .map(contact => ({
+      ...contact,
       peer: undefined as PeerId | undefined,
       dialling: false,
       retryMs: FIRST_RETRY_MS,
@@ -45,7 +49,7 @@ export function startBootstrap(
       const connection = await within(signal, node.dial(contact.address, { signal }))
       contact.peer = connection.remotePeer
       contact.retryMs = FIRST_RETRY_MS
-      onReached()
+      onReached(connection, contact.address)
     } catch (error) {
       logger.debug({ err: error, address: contact.address.toString() }, 'cannot reach a bootstrap peer')
       contact.retryMs = Math.min(LAST_RETRY_MS, contact.retryMs * 2)
@@ -57,7 +61,9 @@ export function startBootstrap(
   }
 
   function check(): void {
+    const alone = node.getConnections().length === 0
     for (const contact of contacts) {
+      if (contact.isFallback && !alone) continue
       const connected = contact.peer !== undefined && node.getConnections(contact.peer).length > 0
       if (!connected && !contact.dialling && performance.now() >= contact.nextAt) void dial(contact)
     }

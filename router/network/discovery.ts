@@ -32,7 +32,12 @@ export interface DiscoveryOptions {
   peersPerKey: number
   /** A DHT query, or an attempt to connect, that takes longer is given up. */
   queryDeadlineMs: number
+  /** A key is announced again after this time, give or take a quarter. */
+  announceMs: number
 }
+
+/** How often in that time it is looked at which keys are due; they are announced together, and in turn. */
+const ROUNDS = 16
 
 /** New peers in the DHT are told of our keys at once when they are the first, else no more often than this. */
 const ANNOUNCE_MS = 900_000
@@ -49,8 +54,11 @@ export function createDiscovery(
   options: DiscoveryOptions,
 ): Discovery {
   const { node, background, joined, subscribers, logger, now } = components
-  const { peersPerKey, queryDeadlineMs } = options
+  const { peersPerKey, queryDeadlineMs, announceMs } = options
   const table = routingTable(node)
+  /** When each joined key is to be announced again. */
+  const due = new Map<RoutingKey, number>()
+  let rounds: NodeJS.Timeout | undefined
   let announcedAt = Number.NEGATIVE_INFINITY
   const lacking = (key: RoutingKey) => peersPerKey - subscribers(key).length
 
@@ -94,6 +102,8 @@ export function createDiscovery(
   }
 
   function announce(key: RoutingKey): void {
+    // spread out, so that those of one start do not come due together for ever
+    due.set(key, now() + announceMs * (0.75 + Math.random() / 2))
     background.run(`announce ${key}`, async signal => {
       if (!joined.has(key)) return
       await node.contentRouting.provide(toCid(key), { signal })
@@ -117,6 +127,10 @@ export function createDiscovery(
     for (const key of joined) tend(key)
   }
 
+  function announceDue(): void {
+    for (const key of joined) if ((due.get(key) ?? 0) <= now()) announce(key)
+  }
+
   const onPeer = () => {
     if (table.size === 1 || now() - announcedAt >= ANNOUNCE_MS) tendAll()
   }
@@ -128,14 +142,17 @@ export function createDiscovery(
     tend,
     tendAll,
     forget(key) {
+      due.delete(key)
       background.run(`forget ${key}`, async signal => {
         if (!joined.has(key)) await node.contentRouting.cancelReprovide(toCid(key), { signal })
       })
     },
     start() {
       table.addEventListener('peer:add', onPeer)
+      rounds = setInterval(announceDue, announceMs / ROUNDS).unref()
     },
     stop() {
+      clearInterval(rounds)
       table.removeEventListener('peer:add', onPeer)
     },
   }

@@ -5,6 +5,7 @@ import type { RoutingKey } from '../keyspace.ts'
 import type { Logger } from '../telemetry.ts'
 import { isFrame } from './checks.ts'
 import { deadline, within } from './deadline.ts'
+import type { NetworkEvent } from './events.ts'
 import { MAX_FRAME_BYTES, type NetworkHandlers } from './network.ts'
 import type { RateLimit } from './rate-limit.ts'
 
@@ -24,10 +25,10 @@ export interface Exchange {
   /** Answers the requests that come in on one stream. Never rejects. */
   serve(stream: Stream, connection: Connection): Promise<void>
   /**
-   * Asks for the packets under `key`, a page at a time, until the peer has no more. Rejects when the peer is away,
-   * too slow or breaks the protocol.
+   * Asks for the packets under `key`, a page at a time, newest first but for the first `from`, until the peer has no
+   * more. Rejects when the peer is away, too slow or breaks the protocol.
    */
-  pages(connection: Connection, key: RoutingKey, signal: AbortSignal): AsyncGenerator<Uint8Array[], void>
+  pages(connection: Connection, key: RoutingKey, signal: AbortSignal, from?: number): AsyncGenerator<Uint8Array[], void>
 }
 
 export interface ExchangeOptions {
@@ -51,11 +52,12 @@ export function createExchange(
     limit: RateLimit
     /** Called for a peer that broke the protocol. */
     blame(peer: PeerId): void
+    count(event: NetworkEvent): void
     logger: Logger
   },
   options: ExchangeOptions,
 ): Exchange {
-  const { list, limit: pageLimit, blame, logger } = components
+  const { list, limit: pageLimit, blame, count, logger } = components
   const { pageSize, maxPackets, pageDeadlineMs } = options
   const serving = createTurns()
   const asking = createTurns()
@@ -68,7 +70,7 @@ export function createExchange(
       const request = await readRequest(frames, signal)
       if (request === undefined) break
       if (request.limit < 1 || request.limit > pageSize) throw new ProtocolBrokenError(`a limit of ${request.limit}`)
-      if (!pageLimit.take(connection.remotePeer.toString())) throw new Error('this peer asks too often')
+      if (!pageLimit.take(connection.remotePeer.toString())) throw new TurnedAwayError('sync_rate')
       const packets = await within(signal, list(request.key, { offset: request.offset, limit: request.limit }))
       const sound = packets.filter(isFrame).slice(0, request.limit)
       await frames.writeV([...sound, new Uint8Array()], { signal })
@@ -77,7 +79,7 @@ export function createExchange(
     logger.debug({ peer: connection.remotePeer.toString() }, 'served backfill')
   }
 
-  async function* ask(connection: Connection, key: RoutingKey, signal: AbortSignal) {
+  async function* ask(connection: Connection, key: RoutingKey, signal: AbortSignal, from: number) {
     const stream = await connection.newStream(SYNC_PROTOCOL, {
       signal: deadline(pageDeadlineMs, signal),
       maxOutboundStreams: MAX_SYNC_STREAMS,
@@ -85,10 +87,10 @@ export function createExchange(
     let closed = false
     try {
       const frames = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES, maxBufferSize: MAX_BUFFERED_BYTES })
-      for (let page = 0; page < maxPages; page += 1) {
-        const limit = Math.min(pageSize, maxPackets - page * pageSize)
+      for (let offset = from; offset < maxPackets; offset += pageSize) {
+        const limit = Math.min(pageSize, maxPackets - offset)
         const pageSignal = deadline(pageDeadlineMs, signal)
-        await frames.write(encodeRequest(key, page * pageSize, limit), { signal: pageSignal })
+        await frames.write(encodeRequest(key, offset, limit), { signal: pageSignal })
         const packets: Uint8Array[] = []
         for (;;) {
           const bytes = (await frames.read({ signal: pageSignal })).subarray()
@@ -103,6 +105,7 @@ export function createExchange(
       closed = true
     } catch (error) {
       if (isBreach(error)) blame(connection.remotePeer)
+      if (!signal.aborted) count(eventOf(error))
       throw error
     } finally {
       // also when the caller has read enough
@@ -115,21 +118,22 @@ export function createExchange(
       const peer = connection.remotePeer.toString()
       let release: (() => void) | undefined
       try {
-        if (serving.busy() >= MAX_SERVED && !serving.has(peer)) throw new Error('busy with other peers')
+        if (serving.busy() >= MAX_SERVED && !serving.has(peer)) throw new TurnedAwayError('sync_busy')
         release = await serving.enter(peer, deadline(pageDeadlineMs * maxPages))
         await answer(stream, connection)
       } catch (error) {
         if (isBreach(error)) blame(connection.remotePeer)
+        count(eventOf(error))
         logger.debug({ err: error, peer }, 'backfill stream ended early')
         stream.abort(error instanceof Error ? error : new Error('backfill failed', { cause: error }))
       } finally {
         release?.()
       }
     },
-    async *pages(connection, key, signal) {
+    async *pages(connection, key, signal, from = 0) {
       const release = await asking.enter(connection.remotePeer.toString(), signal)
       try {
-        yield* ask(connection, key, signal)
+        yield* ask(connection, key, signal, from)
       } finally {
         release()
       }
@@ -167,6 +171,16 @@ async function readRequest(
   }
 }
 
+class TurnedAwayError extends Error {
+  override readonly name = 'TurnedAwayError'
+  readonly event: 'sync_rate' | 'sync_busy'
+
+  constructor(event: 'sync_rate' | 'sync_busy') {
+    super(event === 'sync_rate' ? 'this peer asks too often' : 'busy with other peers')
+    this.event = event
+  }
+}
+
 class ProtocolBrokenError extends Error {
   override readonly name = 'ProtocolBrokenError'
 }
@@ -182,6 +196,11 @@ const BREACHES = new Set([
 
 function isBreach(error: unknown): boolean {
   return error instanceof Error && BREACHES.has(error.name)
+}
+
+function eventOf(error: unknown): NetworkEvent {
+  if (error instanceof TurnedAwayError) return error.event
+  return isBreach(error) ? 'sync_breach' : 'sync_failed'
 }
 
 /** One at a time for each peer; the others wait in line. */

@@ -8,8 +8,10 @@ import {
 import type { PeerId } from '@libp2p/interface'
 import { fromTopic, type RoutingKey, toTopic } from '../keyspace.ts'
 import { isFrame } from './checks.ts'
+import type { NetworkEvent } from './events.ts'
 import type { Verdict } from './network.ts'
 import type { RateLimit } from './rate-limit.ts'
+import type { Throttle } from './throttle.ts'
 
 const RESULTS = {
   accept: TopicValidatorResult.Accept,
@@ -18,6 +20,10 @@ const RESULTS = {
 } as const satisfies Record<Verdict, TopicValidatorResult>
 
 const POLL_MS = 20
+
+/** What a peer is charged for a packet, and for anything smaller that it says of packets and topics. */
+const PACKET_COST = 2_048
+const MATTER_COST = 64
 
 export interface Gossip {
   subscribe(key: RoutingKey): void
@@ -36,7 +42,12 @@ export interface Gossip {
 export function createGossip(components: {
   pubsub: GossipSub
   joined: ReadonlySet<RoutingKey>
+  /** For each peer. */
   limit: RateLimit
+  /** For all together. */
+  totalLimit: RateLimit
+  throttle: Pick<Throttle, 'charge'>
+  count(event: NetworkEvent): void
   /** Judges one packet that a peer relayed; never throws. */
   judge(peer: PeerId, key: RoutingKey, bytes: Uint8Array): Promise<Verdict>
   shunned(peer: PeerId): boolean
@@ -45,7 +56,7 @@ export function createGossip(components: {
   /** Called when a peer says that it joined a key. */
   onSubscriber(peer: PeerId, key: RoutingKey): void
 }): Gossip {
-  const { pubsub, joined, limit, judge, shunned, blame, onSubscriber } = components
+  const { pubsub, joined, limit, totalLimit, throttle, count, judge, shunned, blame, onSubscriber } = components
 
   // one validator for every topic there may be: what we have not joined is neither kept nor passed on
   pubsub.topicValidators = new (class extends Map<string, TopicValidatorFn> {
@@ -56,13 +67,29 @@ export function createGossip(components: {
 
   async function validate(peer: PeerId, topic: string, data: Uint8Array): Promise<TopicValidatorResult> {
     const key = fromTopic(topic)
-    if (key === undefined || !joined.has(key) || shunned(peer)) return TopicValidatorResult.Ignore
+    if (key === undefined || !joined.has(key)) return ignored('packet_unwanted')
+    if (shunned(peer)) return TopicValidatorResult.Ignore
     if (!isFrame(data)) {
+      count('packet_oversize')
       blame(peer)
       return TopicValidatorResult.Reject
     }
-    if (!limit.take(peer.toString())) return TopicValidatorResult.Ignore
+    if (!limit.take(peer.toString())) return ignored('packet_peer_rate')
+    if (!totalLimit.take('all')) return ignored('packet_total_rate')
     return RESULTS[await judge(peer, key, new Uint8Array(data))]
+  }
+
+  function ignored(event: NetworkEvent): TopicValidatorResult {
+    count(event)
+    return TopicValidatorResult.Ignore
+  }
+
+  // gossipsub's type does not show that it may be overridden
+  const receiver = pubsub as unknown as { handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void> }
+  const handleReceivedRpc = receiver.handleReceivedRpc.bind(pubsub)
+  receiver.handleReceivedRpc = async (from, rpc) => {
+    throttle.charge(from.toString(), costOf(rpc))
+    if (!shunned(from)) await handleReceivedRpc(from, rpc)
   }
 
   const onChange = (event: CustomEvent<SubscriptionChangeData>) => {
@@ -112,4 +139,31 @@ export function createGossip(components: {
       pubsub.removeEventListener('subscription-change', onChange)
     },
   }
+}
+
+/** As gossipsub has decoded it. */
+interface Rpc {
+  messages: unknown[]
+  subscriptions: unknown[]
+  control?: {
+    ihave: { messageIDs: unknown[] }[]
+    iwant: { messageIDs: unknown[] }[]
+    idontwant: { messageIDs: unknown[] }[]
+    graft: unknown[]
+    prune: unknown[]
+  }
+}
+
+function costOf({ messages, subscriptions, control }: Rpc): number {
+  const named = (entries: { messageIDs: unknown[] }[] = []) =>
+    entries.reduce((sum, { messageIDs }) => sum + 1 + messageIDs.length, 0)
+  const matters =
+    1 +
+    subscriptions.length +
+    named(control?.ihave) +
+    named(control?.iwant) +
+    named(control?.idontwant) +
+    (control?.graft.length ?? 0) +
+    (control?.prune.length ?? 0)
+  return messages.length * PACKET_COST + matters * MATTER_COST
 }

@@ -1,33 +1,85 @@
 /** The network for real: libp2p over TCP, a DHT to find who shares a kind of question, gossip, and backfill. */
+import { isDeepStrictEqual } from 'node:util'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { RoutingKey } from '../keyspace.ts'
 import { frame } from './checks.ts'
-import { type Network, NetworkStartError } from './network.ts'
-import { DEFAULTS, type Libp2pNetworkComponents, type Libp2pNetworkOptions, type Settings } from './options.ts'
+import { type Network, type NetworkHandlers, NetworkStartError } from './network.ts'
+import {
+  type Access,
+  DEFAULTS,
+  type Libp2pNetworkComponents,
+  type Libp2pNetworkOptions,
+  type Settings,
+} from './options.ts'
 import { type Running, startNetwork } from './running.ts'
 
-export type { Libp2pNetworkComponents, Libp2pNetworkOptions } from './options.ts'
+export type { Access, Libp2pNetworkComponents, Libp2pNetworkOptions } from './options.ts'
 
-export function createLibp2pNetwork(components: Libp2pNetworkComponents, options: Libp2pNetworkOptions = {}): Network {
-  const { privateKey, logger } = components
-  const settings: Settings = { ...DEFAULTS, ...options }
-  const id = peerIdFromPrivateKey(privateKey).toString()
+export interface Libp2pNetwork extends Network {
+  /**
+   * From now on this is who belongs to the swarm. Another key or other bootstrap peers mean that the node starts anew;
+   * joined keys stay joined. Rejects with `ERR_NETWORK_START` when it cannot; a later call may succeed.
+   */
+  reconfigure(access: Access): Promise<void>
+}
+
+export function createLibp2pNetwork(
+  components: Libp2pNetworkComponents,
+  options: Libp2pNetworkOptions = {},
+): Libp2pNetwork {
+  const id = peerIdFromPrivateKey(components.privateKey).toString()
   const joined = new Set<RoutingKey>()
+  let settings: Settings = { ...DEFAULTS, ...options }
+  let handlers: NetworkHandlers | undefined
   let starting: Promise<Running> | undefined
   let running: Running | undefined
   let stopping: Promise<void> | undefined
+  /** One change after the other. */
+  let changing: Promise<void> = Promise.resolve()
+
+  async function run(given: NetworkHandlers): Promise<void> {
+    starting ??= startNetwork({ ...components, handlers: given, joined }, settings)
+    try {
+      running = await starting
+    } catch (error) {
+      starting = undefined
+      throw error
+    }
+    if (stopping !== undefined) throw new NetworkStartError('the network was stopped while it started')
+  }
+
+  async function halt(): Promise<void> {
+    const network = await starting?.catch(() => undefined)
+    starting = undefined
+    running = undefined
+    await network?.stop()
+  }
+
+  async function change(access: Access): Promise<void> {
+    if (stopping !== undefined) return
+    const before = settings
+    settings = { ...withoutAccess(settings), bootstrap: [], ...access }
+    if (handlers === undefined) return
+    const isSameSwarm =
+      before.swarmKey === settings.swarmKey && isDeepStrictEqual([...before.bootstrap], [...settings.bootstrap])
+    if (isSameSwarm && running !== undefined) {
+      running.admitOnly(settings.members)
+    } else {
+      await halt()
+      await run(handlers)
+    }
+  }
 
   return {
-    async start(handlers) {
+    async start(given) {
       if (stopping !== undefined) throw new NetworkStartError('the network was stopped')
-      starting ??= startNetwork({ privateKey, logger, handlers, joined }, settings)
-      try {
-        running = await starting
-      } catch (error) {
-        starting = undefined
-        throw error
-      }
-      if (stopping !== undefined) throw new NetworkStartError('the network was stopped while it started')
+      handlers = given
+      await run(given)
+    },
+    async reconfigure(access) {
+      const changed = changing.then(() => change(access))
+      changing = changed.catch(() => {})
+      await changed
     },
     join(key) {
       if (joined.has(key) || stopping !== undefined) return
@@ -51,16 +103,21 @@ export function createLibp2pNetwork(components: Libp2pNetworkComponents, options
         id,
         addresses: running?.addresses() ?? [],
         peers: running?.peers() ?? [],
+        connected: running?.connected() ?? [],
         keys: joined.size,
       }
     },
     async [Symbol.asyncDispose]() {
       stopping ??= (async () => {
-        const network = await starting?.catch(() => undefined)
-        await network?.stop()
+        await changing
+        await halt()
         joined.clear()
       })()
       await stopping
     },
   }
+}
+
+function withoutAccess({ swarmKey: _, members: __, ...settings }: Settings): Omit<Settings, 'swarmKey' | 'members'> {
+  return settings
 }

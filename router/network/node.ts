@@ -1,67 +1,93 @@
 /** The libp2p node itself: which protocols it speaks, and every limit and age that libp2p lets us set. */
+import { createHash } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { type GossipSub, gossipsub, type Message, StrictNoSign } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import type { Libp2p, PeerId, PrivateKey } from '@libp2p/interface'
+import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
+import type { Throttle } from './throttle.ts'
 
 export type Node = Libp2p<{ identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub }>
 
 /** Ours alone; the public IPFS network speaks another. */
 export const DHT_PROTOCOL = '/qis/kad/1.0.0'
 
-const GOSSIP_PROTOCOL = '/meshsub/1.2.0'
+export const GOSSIP_PROTOCOL = '/meshsub/1.2.0'
 /** Room for the subscriptions of a node that joined hundreds of keys, far below libp2p's 4 MiB. */
 const MAX_GOSSIP_RPC_BYTES = 1 << 18
-const HOUR_MS = 3_600_000
+/** libp2p lets a stream hold 4 MiB of what nobody has read, and 16 MiB on their way; none of ours needs so much. */
+export const STREAM_LIMITS = {
+  maxStreamWindowSize: 1 << 18,
+  maxReadBufferLength: 1 << 19,
+  maxWriteBufferLength: 1 << 20,
+}
+/** That a peer may have open at a time, of all protocols. */
+const MAX_PEER_STREAMS = 128
+/** At the score −80 gossipsub ignores a peer, at −50 it sends it nothing, at −10 it tells it of nothing. */
+const GUILTY_SCORE = -80
+/** Handshakes a second with one host, since sites share an address behind NAT, and how many of all may be under way. */
+export const HANDSHAKES = { perHostSecond: 32, pending: 192 }
+
+export interface NodeComponents {
+  privateKey: PrivateKey
+  gate: ConnectionGater
+  throttle: Throttle
+  /** How much of the way to being shunned a peer has gone, 0..1. */
+  guilt(peer: string): number
+  /** Called for each peer on the local network that answers; often, and for the same one again. */
+  onNeighbour(peer: PeerInfo): void
+}
 
 export interface NodeOptions {
   listen: string[]
   announce: string[]
-  dhtMode: 'server' | 'client'
+  dhtMode: 'auto' | 'server' | 'client'
   maxConnections: number
   /** A peer that does not answer a dial or a handshake within this time is given up. */
   dialDeadlineMs: number
+  /** How long others keep what this node announces, and it what they do. */
+  recordMs: number
+  mdns: boolean
+  /** Text of a pre-shared key file: who does not have it gets no word in. */
+  swarmKey?: string
   capture?: Capture
+  /** libp2p's own counters, by protocol and kind of message; none are kept unless given. */
+  metrics?: NonNullable<Libp2pOptions['metrics']>
 }
 
-/** A node that is not started yet. `deny` says with whom not to connect, whoever dials. */
-export async function createNode(
-  components: { privateKey: PrivateKey; deny(peer: PeerId): boolean },
-  options: NodeOptions,
-): Promise<Node> {
-  const { privateKey, deny } = components
-  const { capture, dialDeadlineMs, maxConnections } = options
+/** A node that is not started yet. */
+export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
+  const { privateKey, gate, throttle, guilt, onNeighbour } = components
+  const { capture, dialDeadlineMs, maxConnections, metrics, recordMs, swarmKey } = options
+  const encrypter = throttle.metered(noise())
 
-  const node: Node = await createLibp2p({
+  return createLibp2p({
     start: false,
     privateKey,
+    ...(metrics && { metrics }),
     // libp2p's own names the versions of Node and libp2p to every peer
     nodeInfo: { name: 'qis', version: '1', userAgent: 'qis/1' },
     addresses: { listen: options.listen, announce: options.announce },
     datastore: new BoundedDatastore(),
     // libp2p dates an address from when it was first seen, however often it is announced again: any finite age hides a
     // peer that stays up for longer. The datastore bounds what is kept.
-    peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: 50 * HOUR_MS },
-    transports: [tcp()],
-    connectionEncrypters: [capture === undefined ? noise() : captured(noise(), capture)],
-    streamMuxers: [yamux()],
-    connectionGater: {
-      // a swarm on one machine or inside one hospital lives on private addresses
-      denyDialMultiaddr: () => false,
-      denyDialPeer: deny,
-      denyInboundEncryptedConnection: deny,
-      denyOutboundEncryptedConnection: deny,
-      // libp2p itself counts only those whose handshake is done, and prunes none that is in use
-      denyInboundUpgradedConnection: () => node.getConnections().length >= maxConnections,
-    },
+    peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: recordMs * (25 / 24) },
+    transports: [tcp(), circuitRelayTransport()],
+    ...(swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: Buffer.from(swarmKey) }) }),
+    connectionEncrypters: [capture === undefined ? encrypter : captured(encrypter, capture)],
+    streamMuxers: [throttle.counted(yamux({ maxInboundStreams: MAX_PEER_STREAMS, streamOptions: STREAM_LIMITS }))],
+    peerDiscovery: options.mdns ? [findingNeighbours(mdnsName(swarmKey), onNeighbour)] : [],
+    connectionGater: gate,
     connectionManager: {
       maxConnections,
       dialTimeout: dialDeadlineMs,
@@ -70,8 +96,9 @@ export async function createNode(
       // gossipsub opens its streams one after the other: a peer that does not answer holds up the next
       outboundStreamProtocolNegotiationTimeout: dialDeadlineMs,
       inboundStreamProtocolNegotiationTimeout: dialDeadlineMs,
-      // by host and second: sites share an address behind NAT
-      inboundConnectionThreshold: 32,
+      inboundConnectionThreshold: HANDSHAKES.perHostSecond,
+      // libp2p's 10 could be taken for good by one host that connects and says nothing
+      maxIncomingPendingConnections: HANDSHAKES.pending,
     },
     services: {
       identify: identify({ timeout: dialDeadlineMs }),
@@ -83,8 +110,8 @@ export async function createNode(
         peerInfoMapper: passthroughMapper,
         // a node without peers gets its empty answer at once; it announces again when the first peer comes
         allowQueryWithZeroPeers: true,
-        // records are good for 48 hours; renewed after four, so that one whose keepers all restarted is soon back
-        reprovide: { threshold: 44 * HOUR_MS, concurrency: 4, maxQueueSize: 4096 },
+        // announcing again is discovery's business; here, records that nobody renewed are dropped
+        reprovide: { validity: recordMs, interval: recordMs / 48, threshold: 0, concurrency: 4, maxQueueSize: 4096 },
       }),
       pubsub: gossipsub({
         protocols: [GOSSIP_PROTOCOL],
@@ -98,10 +125,29 @@ export async function createNode(
         // alone, a packet is not taken as sent, so that it can be published again
         allowPublishToZeroTopicPeers: false,
         maxInboundDataLength: MAX_GOSSIP_RPC_BYTES,
-        // the default takes more than ten peers at one address, as behind a hospital's NAT, for an attack
-        scoreParams: { IPColocationFactorWeight: 0 },
+        maxInboundStreams: 2,
+        scoreParams: {
+          // the default takes more than ten peers at one address, as behind a hospital's NAT, for an attack
+          IPColocationFactorWeight: 0,
+          // what a peer did wrong in any protocol, gossip or not
+          appSpecificScore: guilt,
+          appSpecificWeight: GUILTY_SCORE,
+        },
       }),
     },
   })
-  return node
+}
+
+/** Only swarms of the same key call each other by the same name; it says nothing else of the key. */
+function mdnsName(swarmKey: string | undefined): string {
+  if (swarmKey === undefined) return '_qis._udp.local'
+  return `_qis-${createHash('sha256').update(`qis/1/mdns\n${swarmKey}`).digest('hex').slice(0, 12)}._udp.local`
+}
+
+function findingNeighbours(serviceTag: string, onNeighbour: (peer: PeerInfo) => void) {
+  return (components: MulticastDNSComponents) => {
+    const discovery = mdns({ serviceTag })(components)
+    discovery.addEventListener('peer', event => onNeighbour(event.detail))
+    return discovery
+  }
 }

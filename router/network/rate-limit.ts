@@ -3,6 +3,8 @@
 export interface RateLimit {
   /** Takes one token; false when the peer has none left. */
   take(peer: string): boolean
+  /** Whether there is one to take. */
+  has(peer: string): boolean
 }
 
 export interface RateLimitOptions {
@@ -18,11 +20,16 @@ const MAX_PEERS = 1024
 export function createRateLimit(components: { now(): number }, options: RateLimitOptions): RateLimit {
   const buckets = new Map<string, { tokens: number; at: number }>()
 
+  function left(peer: string, now: number): number {
+    const before = buckets.get(peer) ?? { tokens: options.burst, at: now }
+    return Math.min(options.burst, before.tokens + ((now - before.at) / 1000) * options.perSecond)
+  }
+
   return {
+    has: peer => left(peer, components.now()) >= 1,
     take(peer) {
       const now = components.now()
-      const before = buckets.get(peer) ?? { tokens: options.burst, at: now }
-      const tokens = Math.min(options.burst, before.tokens + ((now - before.at) / 1000) * options.perSecond)
+      const tokens = left(peer, now)
       const granted = tokens >= 1
       buckets.delete(peer)
       buckets.set(peer, { tokens: granted ? tokens - 1 : tokens, at: now })

@@ -5,6 +5,8 @@ export interface Reputation {
   blame(peer: string): boolean
   /** Whether to have nothing to do with the peer for now. */
   shunned(peer: string): boolean
+  /** How much of the way to being shunned it has gone, 0..1; 1 while it is. */
+  guilt(peer: string): number
 }
 
 export interface ReputationOptions {
@@ -23,11 +25,15 @@ export function createReputation(components: { now(): number }, options: Reputat
   const { strikes: limit = 16, forgiveMs = 60_000, shunMs = 3_600_000 } = options
   const records = new Map<string, { strikes: number; at: number; shunnedUntil: number }>()
 
+  const recordOf = (peer: string, now: number) => records.get(peer) ?? { strikes: 0, at: now, shunnedUntil: 0 }
+  const remaining = (record: { strikes: number; at: number }, now: number) =>
+    Math.max(0, record.strikes - (now - record.at) / forgiveMs)
+
   return {
     blame(peer) {
       const now = components.now()
-      const before = records.get(peer) ?? { strikes: 0, at: now, shunnedUntil: 0 }
-      const strikes = Math.max(0, before.strikes - (now - before.at) / forgiveMs) + 1
+      const before = recordOf(peer, now)
+      const strikes = remaining(before, now) + 1
       const lastStraw = strikes >= limit && before.shunnedUntil <= now
       records.delete(peer)
       records.set(peer, {
@@ -45,6 +51,11 @@ export function createReputation(components: { now(): number }, options: Reputat
     },
     shunned(peer) {
       return (records.get(peer)?.shunnedUntil ?? 0) > components.now()
+    },
+    guilt(peer) {
+      const now = components.now()
+      const record = recordOf(peer, now)
+      return record.shunnedUntil > now ? 1 : Math.min(1, remaining(record, now) / limit)
     },
   }
 }

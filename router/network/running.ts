@@ -1,28 +1,38 @@
 /** A libp2p network while it runs: starts the node, wires its parts to each other, and takes them down again. */
-import type { PeerId } from '@libp2p/interface'
+import type { Connection, PeerId, PeerInfo } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { RoutingKey } from '../keyspace.ts'
+import { openAddressBook } from './address-book.ts'
 import { createBackfill } from './backfill.ts'
 import { createBackground } from './background.ts'
 import { startBootstrap } from './bootstrap.ts'
+import { createCompany } from './company.ts'
 import { deadline, within } from './deadline.ts'
 import { createDiscovery } from './discovery.ts'
+import type { NetworkEvent } from './events.ts'
 import { createExchange, MAX_SYNC_STREAMS, SYNC_PROTOCOL } from './exchange.ts'
+import { createGate, hostOf } from './gate.ts'
 import { createGossip } from './gossip.ts'
 import { createJudge } from './judge.ts'
-import { type NetworkHandlers, NetworkStartError } from './network.ts'
+import { type Connected, type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createNode, type Node } from './node.ts'
 import type { Libp2pNetworkComponents, Settings } from './options.ts'
+import { createPlaces } from './places.ts'
 import { createRateLimit } from './rate-limit.ts'
+import { followReachability } from './reachability.ts'
 import { createReputation } from './reputation.ts'
+import { createThrottle } from './throttle.ts'
 
 export interface Running {
   addresses(): string[]
   peers(): string[]
+  connected(): Connected[]
   join(key: RoutingKey): void
   leave(key: RoutingKey): void
   publish(key: RoutingKey, bytes: Uint8Array, signal?: AbortSignal): Promise<number>
   backfill(key: RoutingKey, signal?: AbortSignal): Promise<number>
+  /** From now on, these alone may connect; others are let go. */
+  admitOnly(members: readonly string[] | undefined): void
   stop(): Promise<void>
 }
 
@@ -30,39 +40,87 @@ export interface Running {
 const PAGES_SERVED = { perSecond: 10, burst: 1_000 }
 /** Keys refilled at each tending. */
 const REFILLS_PER_TENDING = 4
+/** To one host: connections that came to nothing, before it has to wait for the next. */
+const FAILED_CONNECTIONS = { perSecond: 0.5, burst: 10 }
+const DHT_REQUEST_COST = 2_048
+/** That a peer which had to be shunned counts for: its owner comes back under another name. */
+const SHUNNED_FAILURES = 5
+/** Seconds of a peer's rate that it may save up, and that one never seen before is given. */
+const SAVED_S = 16
+const CREDIT_S = 0.5
 
 /** Joins what is in `joined` already; `join` and `leave` follow a change of it. */
 export async function startNetwork(
   components: Libp2pNetworkComponents & { handlers: NetworkHandlers; joined: ReadonlySet<RoutingKey> },
   settings: Settings,
 ): Promise<Running> {
-  const { privateKey, logger, handlers, joined } = components
+  const { privateKey, logger, handlers, joined, observer } = components
   const now = () => performance.now()
+  const count = (event: NetworkEvent) => observer?.networkEvent(event)
 
   const reputation = createReputation({ now })
   const shunned = (peer: PeerId) => reputation.shunned(peer.toString())
-  const deny = (peer: PeerId) => shunned(peer) || !settings.admit(peer.toString())
-  const { node, bootstrapAddresses } = await prepare()
+  let members = settings.members && new Set(settings.members)
+  const admitted = (peer: string) => members === undefined || members.has(peer)
+  const throttle = createThrottle(
+    { now, onSlowed: () => count('peer_slowed') },
+    {
+      perSecond: settings.peerCostPerSecond,
+      burst: SAVED_S * settings.peerCostPerSecond,
+      credit: CREDIT_S * settings.peerCostPerSecond,
+      streamCost: DHT_REQUEST_COST,
+    },
+  )
+  const failures = createRateLimit({ now }, FAILED_CONNECTIONS)
+  const gate = createGate(
+    {
+      admitted,
+      shunned: reputation.shunned,
+      connections() {
+        const open = node.getConnections()
+        return { all: open.length, inbound: open.filter(({ direction }) => direction === 'inbound').length }
+      },
+      failures,
+      count,
+    },
+    settings,
+  )
+  const { node, contacts } = await prepare()
+  const book = await openAddressBook(settings.addressBook, logger)
 
-  function blame(peer: PeerId): void {
-    if (!reputation.blame(peer.toString())) return
-    logger.warn({ peer: peer.toString() }, 'a peer keeps breaking the rules and is shunned')
+  function letGo(peer: PeerId): void {
     node.hangUp(peer, { signal: deadline(settings.dialDeadlineMs) }).catch(() => {})
   }
 
-  const { judge, list } = createJudge({ handlers, blame, logger })
+  function blame(peer: PeerId): void {
+    if (!reputation.blame(peer.toString())) return
+    count('peer_shunned')
+    logger.warn({ peer: peer.toString() }, 'a peer keeps breaking the rules and is shunned')
+    for (const connection of node.getConnections(peer)) {
+      const host = hostOf(connection)
+      for (let failure = 0; host !== undefined && failure < SHUNNED_FAILURES; failure += 1) failures.take(host)
+      connection.abort(new Error('this peer is shunned'))
+    }
+    letGo(peer)
+  }
+
+  const perSecond = (rate: number, burst: number) => createRateLimit({ now }, { perSecond: rate, burst })
+  const { judge, list } = createJudge<PeerId>({ handlers, idOf: String, blame, logger })
   const background = createBackground(
     { logger },
     { concurrency: 2, maxWaiting: 4_096, deadlineMs: settings.backfillDeadlineMs },
   )
   const exchange = createExchange(
-    { list, limit: createRateLimit({ now }, PAGES_SERVED), blame, logger },
+    { list, limit: createRateLimit({ now }, PAGES_SERVED), blame, count, logger },
     { pageSize: settings.pageSize, maxPackets: settings.backfillPackets, pageDeadlineMs: settings.pageDeadlineMs },
   )
   const gossip = createGossip({
     pubsub: node.services.pubsub,
     joined,
-    limit: createRateLimit({ now }, { perSecond: settings.packetsPerSecond, burst: 10 * settings.packetsPerSecond }),
+    limit: perSecond(settings.packetsPerSecond, 10 * settings.packetsPerSecond),
+    totalLimit: perSecond(settings.totalPacketsPerSecond, 4 * settings.totalPacketsPerSecond),
+    throttle,
+    count,
     judge,
     shunned,
     blame,
@@ -92,13 +150,29 @@ export async function startNetwork(
 
   async function prepare() {
     try {
-      const bootstrapAddresses = settings.bootstrap.map(address => multiaddr(address))
-      return { node: await createNode({ privateKey, deny }, settings), bootstrapAddresses }
+      const contacts = [...new Set([...settings.bootstrap, ...settings.relays])].map(address => multiaddr(address))
+      // called once the node runs, when all of this is there
+      const onNeighbour = (peer: PeerInfo) => company.greet(peer)
+      const guilt = reputation.guilt
+      return { node: await createNode({ privateKey, gate, throttle, guilt, onNeighbour }, settings), contacts }
     } catch (error) {
-      const addresses = [...settings.listen, ...settings.announce, ...settings.bootstrap].join(', ')
+      const { listen, announce, bootstrap, relays } = settings
+      const addresses = [...listen, ...announce, ...bootstrap, ...relays].join(', ')
       throw new NetworkStartError(`cannot make a node of ${addresses}: ${reasonOf(error)}`, { cause: error })
     }
   }
+
+  const company = createCompany(
+    {
+      node,
+      dispensable: ({ remoteAddr }) => !contacts.some(contact => remoteAddr.toString().startsWith(contact.toString())),
+      count,
+      logger,
+      now,
+    },
+    settings,
+  )
+  chargeDhtRequests(node, peer => throttle.charge(peer, DHT_REQUEST_COST))
 
   try {
     await node.handle(SYNC_PROTOCOL, exchange.serve, {
@@ -107,6 +181,7 @@ export async function startNetwork(
     })
     await node.start()
   } catch (error) {
+    company.stop()
     await cutOff(node, settings.stopDeadlineMs)
     throw new NetworkStartError(`cannot listen on ${settings.listen.join(', ')}: ${reasonOf(error)}`, { cause: error })
   }
@@ -118,6 +193,8 @@ export async function startNetwork(
   }
 
   function tend(): void {
+    void book.update(node)
+    places.tend()
     for (const key of joined) discovery.seek(key)
     const keys = [...joined]
     for (let count = 0; count < Math.min(REFILLS_PER_TENDING, keys.length); count += 1) {
@@ -127,12 +204,24 @@ export async function startNetwork(
     }
   }
 
+  const onGone = ({ detail: peer }: CustomEvent<PeerId>) => backfill.lose(peer)
+  node.addEventListener('peer:disconnect', onGone)
   for (const key of joined) join(key)
   discovery.start()
+  const places = createPlaces({ node, background, logger })
+  const relays = new Set(settings.relays.map(address => multiaddr(address).toString()))
   const bootstrap = startBootstrap(
-    { node, logger, onReached: discovery.tendAll },
-    { addresses: bootstrapAddresses, dialDeadlineMs: settings.dialDeadlineMs },
+    {
+      node,
+      logger,
+      onReached(connection, address) {
+        if (relays.has(address.toString())) places.take(connection)
+        discovery.tendAll()
+      },
+    },
+    { addresses: contacts, fallbacks: book.addresses, dialDeadlineMs: settings.dialDeadlineMs },
   )
+  const unfollow = settings.dhtMode === 'auto' ? followReachability({ node, logger }) : () => {}
   const tending = setInterval(tend, settings.tendMs).unref()
 
   /** One search a key at a time, whoever waits for it. */
@@ -157,6 +246,7 @@ export async function startNetwork(
   return {
     addresses: () => node.getMultiaddrs().map(String),
     peers: () => node.getPeers().map(String),
+    connected: () => byPeer(node.getConnections()),
     join,
     leave(key) {
       gossip.unsubscribe(key)
@@ -172,15 +262,31 @@ export async function startNetwork(
       return gossip.publish(key, bytes)
     },
     backfill: backfill.fill,
+    admitOnly(given) {
+      members = given && new Set(given)
+      for (const peer of node.getPeers()) if (!admitted(peer.toString())) letGo(peer)
+    },
     async stop() {
       clearInterval(tending)
+      node.removeEventListener('peer:disconnect', onGone)
+      unfollow()
       bootstrap.stop()
       discovery.stop()
+      company.stop()
       gossip.stop()
       background.stop()
+      await book.update(node)
       await cutOff(node, settings.stopDeadlineMs)
     },
   }
+}
+
+function byPeer(connections: readonly Connection[]): Connected[] {
+  return [...Map.groupBy(connections, ({ remotePeer }) => remotePeer.toString())].map(([id, ways]) => ({
+    id,
+    addresses: ways.map(({ remoteAddr }) => remoteAddr.toString()),
+    since: Math.floor(Math.min(...ways.map(({ timeline }) => timeline.open)) / 1000),
+  }))
 }
 
 /** Stops the node, politely at first. */
@@ -196,6 +302,17 @@ async function cutOff(node: Node, deadlineMs: number): Promise<void> {
     }
   } finally {
     clearTimeout(timer)
+  }
+}
+
+/** kad-dht answers as many requests as come on one stream; what it answers them with is not in its type. */
+function chargeDhtRequests(node: Node, charge: (peer: string) => void): void {
+  type Rpc = { handleMessage(peer: PeerId, message: unknown): Promise<unknown> }
+  const { rpc } = node.services.dht as unknown as { rpc: Rpc }
+  const handleMessage = rpc.handleMessage.bind(rpc)
+  rpc.handleMessage = (peer, message) => {
+    charge(peer.toString())
+    return handleMessage(peer, message)
   }
 }
 

@@ -90,7 +90,7 @@ function contentsOf(bytes: Uint8Array): [string, unknown][] {
   ]
 }
 
-function openToRead(file: string): DatabaseSync {
+export function openToRead(file: string): DatabaseSync {
   try {
     return new DatabaseSync(file, { readOnly: true })
   } catch (cause) {

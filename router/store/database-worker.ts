@@ -5,7 +5,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import {
-  DatabaseError,
   type DatabaseErrorCode,
   type Durability,
   OPENED,
@@ -14,6 +13,7 @@ import {
   type WorkerReply,
   type WorkerRequest,
 } from './database.ts'
+import { asDatabaseError, checkWhole, schemaVersion } from './soundness.ts'
 
 const { file, schemas, busyTimeoutMs, durability } = workerData as {
   file: string
@@ -21,15 +21,6 @@ const { file, schemas, busyTimeoutMs, durability } = workerData as {
   busyTimeoutMs: number
   durability: Durability
 }
-
-/** SQLite's primary result codes, https://sqlite.org/rescode.html */
-const SQLITE_BUSY = 5
-const SQLITE_LOCKED = 6
-const SQLITE_CORRUPT = 11
-const SQLITE_FULL = 13
-const SQLITE_NOTADB = 26
-
-const RESTORE = 'restore a backup, or move the file away to start with an empty one; nothing was changed'
 
 /** With a write-ahead log, NORMAL survives kill -9 of this process; FULL waits for the disk, and survives a power cut. */
 const SYNCHRONOUS: Record<Durability, string> = { process: 'NORMAL', power: 'FULL' }
@@ -43,11 +34,13 @@ const MAX_IDLE_LOG_BYTES = 16 << 20
 function open(): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: busyTimeoutMs })
   try {
-    check(db)
+    checkWhole(db, file)
     // Before the log is turned on, which writes the first page: from then on a file keeps the kind of vacuum it has.
     if (pragma(db, 'page_count') === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`)
     db.exec(`PRAGMA synchronous = ${SYNCHRONOUS[durability]}`)
+    // What is deleted or replaced is written over, or texts that were taken back would stay in the file's free places.
+    db.exec('PRAGMA secure_delete = ON')
     migrate(db)
     if (pragma(db, 'auto_vacuum') !== INCREMENTAL) rewrite(db)
     return db
@@ -65,7 +58,7 @@ function rewrite(db: DatabaseSync): void {
     db.exec('PRAGMA auto_vacuum = INCREMENTAL; VACUUM')
   } catch (error) {
     // It needs as much room again; without it the file works as before, and the next start tries again.
-    if (asDatabaseError(error).code !== 'ERR_DATABASE_FULL') throw error
+    if (asDatabaseError(error, file).code !== 'ERR_DATABASE_FULL') throw error
   }
 }
 
@@ -73,27 +66,12 @@ function pragma(db: DatabaseSync, name: 'page_count' | 'auto_vacuum'): number {
   return Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
 }
 
-function check(db: DatabaseSync): void {
-  const verdict = db.prepare('PRAGMA quick_check(1)').get()
-  if (verdict?.quick_check !== 'ok') {
-    throw new DatabaseError('ERR_DATABASE_CORRUPT', `${file} is damaged (${verdict?.quick_check}): ${RESTORE}`)
-  }
-}
-
 function migrate(db: DatabaseSync): void {
   db.exec('BEGIN IMMEDIATE')
   try {
     db.exec('CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT')
     for (const { part, migrations } of schemas) {
-      const row = db.prepare('SELECT version FROM schema_version WHERE part = ?').get(part)
-      const version = Number(row?.version ?? 0)
-      if (version > migrations.length) {
-        throw new DatabaseError(
-          'ERR_DATABASE_NEWER',
-          `${file} was written by a newer qis-sidecar (${part} ${version}, known here: ${migrations.length}): upgrade, or restore an older backup; nothing was changed`,
-        )
-      }
-      for (const step of migrations.slice(version)) db.exec(step)
+      for (const step of migrations.slice(schemaVersion(db, file, { part, migrations }))) db.exec(step)
       db.prepare('INSERT OR REPLACE INTO schema_version VALUES (?, ?)').run(part, migrations.length)
     }
     db.exec('COMMIT')
@@ -103,22 +81,10 @@ function migrate(db: DatabaseSync): void {
   }
 }
 
-function asDatabaseError(error: unknown): { code: DatabaseErrorCode; message: string } {
-  if (error instanceof DatabaseError) return { code: error.code, message: error.message }
-  const message = error instanceof Error ? error.message : String(error)
-  const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
-  switch (errcode) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return { code: 'ERR_DATABASE_CORRUPT', message: `${file} is not a readable database (${message}): ${RESTORE}` }
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return { code: 'ERR_DATABASE_LOCKED', message: `${file} is locked by another process` }
-    case SQLITE_FULL:
-      return { code: 'ERR_DATABASE_FULL', message: `the disk of ${file} is full` }
-    default:
-      return { code: 'ERR_DATABASE_FAILED', message: `${file}: ${message}` }
-  }
+/** Errors lose their code on the way to another thread. */
+function told(error: unknown): { code: DatabaseErrorCode; message: string } {
+  const { code, message } = asDatabaseError(error, file)
+  return { code, message }
 }
 
 /** Bounded by the number of statements in the program: no SQL is built from data. */
@@ -143,7 +109,7 @@ function readRows(db: DatabaseSync, request: Exclude<WorkerRequest, Write>): Wor
   try {
     return { id: request.id, rows: prepare(db, request.sql).all(...request.params) as SqlRow[] }
   } catch (error) {
-    return { id: request.id, error: asDatabaseError(error) }
+    return { id: request.id, error: told(error) }
   }
 }
 
@@ -158,16 +124,14 @@ function writeAmongOthers(db: DatabaseSync, { id, statements }: Write): WorkerRe
     if (!db.isTransaction) throw error
     run(db, 'ROLLBACK TO one')
     run(db, 'RELEASE one')
-    return { id, error: asDatabaseError(error) }
+    return { id, error: told(error) }
   }
 }
 
 /** Every write of the group is durable when this returns, or its reply says why not. */
 function answerGroup(db: DatabaseSync, group: readonly WorkerRequest[]): WorkerReply[] {
   const failed = (error: unknown) =>
-    group.map(request =>
-      request.kind === 'write' ? { id: request.id, error: asDatabaseError(error) } : readRows(db, request),
-    )
+    group.map(request => (request.kind === 'write' ? { id: request.id, error: told(error) } : readRows(db, request)))
   if (group.every(request => request.kind !== 'write')) return failed(undefined)
   try {
     run(db, 'BEGIN IMMEDIATE')
@@ -206,5 +170,5 @@ try {
   })
   port.postMessage([{ id: OPENED, rows: [] }] satisfies WorkerReply[])
 } catch (error) {
-  port.postMessage([{ id: OPENED, error: asDatabaseError(error) }] satisfies WorkerReply[])
+  port.postMessage([{ id: OPENED, error: told(error) }] satisfies WorkerReply[])
 }

@@ -1,4 +1,5 @@
 /** SQLite behind an async contract: the synchronous engine lives in a worker, so a locked file never stalls a request. */
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
 export type SqlValue = null | number | string | Uint8Array
@@ -77,7 +78,7 @@ type Job = WorkerRequest extends infer R ? (R extends WorkerRequest ? Omit<R, 'i
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { file, schemas, durability = 'process', busyTimeoutMs = 2_000, maxQueue = 10_000 } = options
-  const worker = new Worker(new URL('./database-worker.ts', import.meta.url), {
+  const worker = new Worker(new URL(`./database-worker${extname(import.meta.url)}`, import.meta.url), {
     workerData: { file, schemas, durability, busyTimeoutMs },
   })
   const waiting = new Map<number, PromiseWithResolvers<WorkerReply>>()

@@ -3,6 +3,7 @@ import type { RoutingKey } from '../keyspace.ts'
 import type { Outcome } from '../outcome.ts'
 import { decodePayload, encodePayload, expiresAt, readKeptPacket } from '../packet.ts'
 import type { Database, Schema, SqlRow, SqlValue, Statement } from './database.ts'
+import { createLedgerTable, ledgerMigration } from './ledger.ts'
 import type { OutboxEntry, Store, StoredPacket } from './store.ts'
 
 export const routerSchema: Schema = {
@@ -36,6 +37,7 @@ export const routerSchema: Schema = {
     'CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;',
     // A cap on what leaves a day looks at the last of one key.
     'CREATE INDEX ledger_by_key ON ledger (key, left_at)',
+    ledgerMigration,
   ],
 }
 
@@ -48,16 +50,17 @@ const PAGE = 1_000
 const SWEPT_ROWS = 2_000
 const RECLAIMED_PAGES = 1_000
 
-type Table = 'outcomes' | 'packets' | 'outbox' | 'ledger'
+type Table = 'outcomes' | 'packets' | 'outbox'
 
 /** Rows kept at most; when there are more, those that came first go. */
-export type StoreLimits = Partial<Record<Table, number>>
+export type StoreLimits = Partial<Record<Table | 'ledger', number>>
 
 /** A packet takes about 0.8 KB with its indexes, anything else less. */
 const LIMITS = { outcomes: 500_000, packets: 500_000, outbox: 100_000, ledger: 1_000_000 } satisfies StoreLimits
 
 export function createSqliteStore(database: Database, limits: StoreLimits = {}): Store {
   const most = { ...LIMITS, ...limits }
+  const ledger = createLedgerTable(database, { maxEntries: most.ledger })
 
   /** Rows are numbered as they come, so that the oldest are found without counting. */
   const trim = (table: Table): Statement => ({
@@ -127,14 +130,23 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
       )
       return rows.map(row => blob(row.bytes))
     },
+    async forgetAuthors(keep) {
+      const rows = await database.all('SELECT DISTINCT author FROM packets')
+      const unwanted = rows.map(row => String(row.author)).filter(author => !keep(author))
+      for (const author of unwanted) {
+        await database.write([{ sql: 'DELETE FROM packets WHERE author = ?', params: [author] }])
+      }
+      return unwanted
+    },
     async due(now, limit) {
-      const rows = await database.all('SELECT key, payload, due FROM outbox WHERE due <= ? ORDER BY due LIMIT ?', [
-        now,
-        limit,
-      ])
+      const rows = await database.all(
+        'SELECT key, payload, due, request_id FROM outbox WHERE due <= ? ORDER BY due LIMIT ?',
+        [now, limit],
+      )
       return rows.map(row => ({
         key: String(row.key) as RoutingKey,
         packet: decodePayload(String(row.payload)),
+        requestId: String(row.request_id),
         dueAt: Number(row.due),
       }))
     },
@@ -152,16 +164,8 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
     async cancelDeparture(answer) {
       await database.write([outOfOutbox(answer)])
     },
-    async departed(stored, leftAt) {
-      await database.write([
-        intoPackets(stored),
-        {
-          sql: 'INSERT OR IGNORE INTO ledger (answer, revision, key, bytes, left_at, recipients) VALUES (?, ?, ?, ?, ?, 0)',
-          params: [stored.packet.answer, stored.packet.revision, stored.key, stored.bytes, leftAt],
-        },
-        trim('packets'),
-        trim('ledger'),
-      ])
+    async departed(stored, leftAt, requestId) {
+      await ledger.append(stored, leftAt, requestId, [intoPackets(stored), trim('packets')])
     },
     async delivered(packet, recipients, retryAt) {
       // A change of mind while the packet was under way has put a later revision into the outbox: that one stays.
@@ -177,18 +181,9 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
           : { sql: `UPDATE outbox SET due = ? WHERE ${sameRevision}`, params: [retryAt, ...which] },
       ])
     },
-    async ledger({ offset, limit }) {
-      const rows = await database.all(
-        'SELECT key, bytes, left_at, recipients FROM ledger ORDER BY seq DESC LIMIT ? OFFSET ?',
-        [limit, offset],
-      )
-      return rows.map(row => ({
-        key: String(row.key) as RoutingKey,
-        bytes: blob(row.bytes),
-        leftAt: Number(row.left_at),
-        recipients: Number(row.recipients),
-      }))
-    },
+    ledger: ledger.page,
+    wholeLedger: ledger.all,
+    ledgerChain: ledger.chain,
     async state(name) {
       const [row] = await database.all('SELECT value FROM state WHERE name = ?', [name])
       return row && String(row.value)
@@ -200,7 +195,7 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
       await deleteExpired('outcomes', 'expires', now)
       await deleteExpired('packets', 'expires', now)
       await deleteExpired('outbox', 'expires', now)
-      await deleteExpired('ledger', 'left_at', now - LEDGER_LIFETIME_S)
+      await ledger.expire(now - LEDGER_LIFETIME_S)
       for (let free = 1, before = 0; free !== before && free > 0; ) {
         before = free
         await database.all(`PRAGMA incremental_vacuum(${RECLAIMED_PAGES})`)
@@ -210,10 +205,10 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
   }
 }
 
-function intoOutbox({ key, packet, dueAt }: OutboxEntry): Statement {
+function intoOutbox({ key, packet, dueAt, requestId }: OutboxEntry): Statement {
   return {
-    sql: 'INSERT OR REPLACE INTO outbox (answer, key, payload, due, expires) VALUES (?, ?, ?, ?, ?)',
-    params: [packet.answer, key, encodePayload(packet), dueAt, expiresAt(packet)],
+    sql: 'INSERT OR REPLACE INTO outbox (answer, key, payload, due, expires, request_id) VALUES (?, ?, ?, ?, ?, ?)',
+    params: [packet.answer, key, encodePayload(packet), dueAt, expiresAt(packet), requestId],
   }
 }
 

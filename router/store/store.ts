@@ -1,5 +1,6 @@
 /** The contract of what the router remembers across restarts: own outcomes, peers' packets, packets yet to leave. */
 import type { RoutingKey } from '../keyspace.ts'
+import type { LedgerChain, LedgerEntry } from '../ledger.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Packet } from '../packet.ts'
 
@@ -15,18 +16,10 @@ export interface StoredPacket {
 export interface OutboxEntry {
   key: RoutingKey
   packet: Packet
+  /** The request whose answer it is about; never leaves. */
+  requestId: string
   /** Unix seconds. */
   dueAt: number
-}
-
-/** One line of the egress ledger: exact bytes that left, when, and to where. */
-export interface LedgerEntry {
-  key: RoutingKey
-  bytes: Uint8Array
-  /** Unix seconds. */
-  leftAt: number
-  /** How many peers it was handed to when it left; more may have asked for it since. */
-  recipients: number
 }
 
 /** Every write resolves once it is durable against a crash of this process, and rejects with a DatabaseError. */
@@ -45,6 +38,9 @@ export interface Store {
   /** Bytes of unexpired packets of one key, newest first. */
   packetBytes(key: RoutingKey, now: number, page: { offset: number; limit: number }): Promise<Uint8Array[]>
 
+  /** Deletes the packets of all authors but those that `keep` is true of; returns who they were. */
+  forgetAuthors(keep: (author: string) => boolean): Promise<string[]>
+
   /** Entries due by `now`, oldest first. */
   due(now: number, limit: number): Promise<OutboxEntry[]>
   /** What has left about this answer, oldest first. */
@@ -57,11 +53,14 @@ export interface Store {
   /** Takes an entry out of the outbox without sending it. */
   cancelDeparture(answer: string): Promise<void>
   /** Records that `bytes` are about to leave, and keeps them for peers that ask later. */
-  departed(stored: StoredPacket, leftAt: number): Promise<void>
+  departed(stored: StoredPacket, leftAt: number, requestId: string): Promise<void>
   /** Records to how many peers a departed packet was handed; above 0 it leaves the outbox, else it is due again. */
   delivered(packet: Packet, recipients: number, retryAt: number): Promise<void>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerEntry[]>
+  /** All of the ledger, in the order in which it was written. */
+  wholeLedger(): AsyncIterable<LedgerEntry>
+  ledgerChain(): Promise<LedgerChain>
 
   /** What was learnt over time and cannot be told from what is live; a few kilobytes at most. */
   state(name: string): Promise<string | undefined>

@@ -154,7 +154,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
     it('gives an entry back whole', async () => {
       await using under = await create()
       const packet = aPacket({ confidence: 0.35, correction: 'format', strategy: 'cot', intervention: 1, epsilon: 2 })
-      const entry: OutboxEntry = { key: OTHER_KEY, packet, dueAt: NOW }
+      const entry: OutboxEntry = { key: OTHER_KEY, packet, requestId: 'qis-1', dueAt: NOW }
       await under.store.putOutcome(anOutcome(), EXPIRES, entry)
       assert.deepEqual(await under.store.due(NOW, 1), [entry])
     })
@@ -180,7 +180,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       const stored = await sealed(aPacket())
       await put(under.store, {})
       assert.deepEqual(await under.store.departures(stored.packet.answer), [])
-      await under.store.departed(stored, NOW)
+      await under.store.departed(stored, NOW, 'qis-1')
       assert.deepEqual(await under.store.departures(stored.packet.answer), [stored.packet])
       assert.deepEqual((await under.store.packetBytes(KEY, NOW, ALL)).map(hex), [hex(stored.bytes)])
     })
@@ -189,7 +189,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await using under = await create()
       const stored = await sealed(aPacket())
       await put(under.store, {})
-      await under.store.departed(stored, NOW)
+      await under.store.departed(stored, NOW, 'qis-1')
       assert.equal((await under.store.due(NOW, 10)).length, 1, 'still there, should the process die now')
       await under.store.delivered(stored.packet, 0, NOW + 30)
       assert.deepEqual(await under.store.due(NOW + 29, 10), [])
@@ -202,7 +202,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await using under = await create()
       const before = await sealed(aPacket({ revision: 0 }))
       await put(under.store, { revision: 0 })
-      await under.store.departed(before, NOW)
+      await under.store.departed(before, NOW, 'qis-1')
       await put(under.store, { revision: 1 })
       for (const recipients of [0, 3]) {
         await under.store.delivered(before.packet, recipients, NOW + 30)
@@ -219,16 +219,17 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await using under = await create()
       const first = await sealed(aPacket({ answer: hex16(1) }))
       const second = await sealed(aPacket({ answer: hex16(2) }), 1, OTHER_KEY)
-      await under.store.departed(first, NOW)
-      await under.store.departed(second, NOW + 1)
+      await under.store.departed(first, NOW, 'qis-1')
+      await under.store.departed(second, NOW + 1, 'qis-1')
       await under.store.delivered(first.packet, 0, NOW)
-      await under.store.departed(first, NOW + 30)
+      await under.store.departed(first, NOW + 30, 'qis-1')
       await under.store.delivered(first.packet, 2, NOW)
       await under.store.delivered(first.packet, 1, NOW)
-      const shown = (await under.store.ledger(ALL)).map(line => ({ ...line, bytes: hex(line.bytes) }))
+      const shown = (await under.store.ledger(ALL)).map(({ hash: _, ...line }) => ({ ...line, bytes: hex(line.bytes) }))
+      const same = { revision: 0, requestId: 'qis-1' }
       assert.deepEqual(shown, [
-        { key: OTHER_KEY, bytes: hex(second.bytes), leftAt: NOW + 1, recipients: 0 },
-        { key: KEY, bytes: hex(first.bytes), leftAt: NOW, recipients: 3 },
+        { ...same, seq: 2, answer: hex16(2), key: OTHER_KEY, bytes: hex(second.bytes), leftAt: NOW + 1, recipients: 0 },
+        { ...same, seq: 1, answer: hex16(1), key: KEY, bytes: hex(first.bytes), leftAt: NOW, recipients: 3 },
       ])
       assert.deepEqual(
         (await under.store.ledger({ offset: 1, limit: 5 })).map(line => hex(line.bytes)),
@@ -239,8 +240,8 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
     it('tells when the last of a key left, so that they can be counted', async () => {
       await using under = await create()
       for (const count of [1, 2, 3]) {
-        await under.store.departed(await sealed(aPacket({ answer: hex16(count) })), NOW + count)
-        await under.store.departed(await sealed(aPacket({ answer: hex16(9 + count) }), 1, OTHER_KEY), NOW + 9)
+        await under.store.departed(await sealed(aPacket({ answer: hex16(count) })), NOW + count, 'qis-1')
+        await under.store.departed(await sealed(aPacket({ answer: hex16(9 + count) }), 1, OTHER_KEY), NOW + 9, 'qis-1')
       }
       const departedAt = (count: number, but = 99) => under.store.departedAt(KEY, hex16(but), count)
       assert.deepEqual(await Promise.all([1, 2, 3, 4].map(count => departedAt(count))), [
@@ -256,9 +257,9 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await using under = await create()
       const [first, second] = await Promise.all([0, 1].map(revision => sealed(aPacket({ revision }))))
       assert.ok(first && second)
-      await under.store.departed(second, NOW + 1)
-      await under.store.departed(first, NOW)
-      await under.store.departed(await sealed(aPacket({ answer: hex16(5) })), NOW)
+      await under.store.departed(second, NOW + 1, 'qis-1')
+      await under.store.departed(first, NOW, 'qis-1')
+      await under.store.departed(await sealed(aPacket({ answer: hex16(5) })), NOW, 'qis-1')
       await under.store.dropPacket(second)
       assert.deepEqual(await under.store.departures(aPacket().answer), [first.packet, second.packet])
       assert.equal((await under.store.packetBytes(KEY, NOW, ALL)).length, 1)
@@ -266,7 +267,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
 
     it('shows each revision', async () => {
       await using under = await create()
-      for (const revision of [0, 1]) await under.store.departed(await sealed(aPacket({ revision })), NOW)
+      for (const revision of [0, 1]) await under.store.departed(await sealed(aPacket({ revision })), NOW, 'qis-1')
       assert.equal((await under.store.ledger(ALL)).length, 2)
     })
   })
@@ -276,7 +277,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       await using under = await create()
       const stored = await sealed(aPacket())
       await put(under.store, {})
-      await under.store.departed(stored, NOW)
+      await under.store.departed(stored, NOW, 'qis-1')
       await under.store.sweep(EXPIRES - 1)
       assert.equal((await under.store.due(NOW, 10)).length, 1)
       assert.equal((await under.store.outcomes(0, 10)).length, 1)
@@ -293,7 +294,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
 
 /** An outcome and its way out. */
 async function put(store: Store, changes: Partial<Outcome>, dueAt = NOW): Promise<void> {
-  await store.putOutcome(anOutcome(changes), EXPIRES, { key: KEY, packet: aPacket(changes), dueAt })
+  await store.putOutcome(anOutcome(changes), EXPIRES, { key: KEY, packet: aPacket(changes), requestId: 'qis-1', dueAt })
 }
 
 async function sealed(packet: Packet, seed = 1, key: RoutingKey = KEY): Promise<StoredPacket> {

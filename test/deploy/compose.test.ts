@@ -10,6 +10,7 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 
 interface Service {
   image?: string
+  stop_grace_period?: string
   build?: { context: string; dockerfile: string }
   environment?: Record<string, string>
   ports?: string[]
@@ -34,39 +35,49 @@ interface Prometheus {
   }[]
 }
 
-const compose: Compose = parse(read('docker-compose.yml'))
+const compose: Compose = parse(read('docker-compose.yml'), { merge: true })
 const prometheus: Prometheus = parse(read('deploy/prometheus.yml'))
 const dockerfile = read('deploy/Dockerfile')
 const services = Object.entries(compose.services)
-const sidecar = compose.services['qis-sidecar'] ?? {}
+const sites = services.filter(([, { build }]) => build !== undefined)
+const { version, scripts } = JSON.parse(read('package.json')) as { version: string; scripts: { start: string } }
 
-/** `${NAME:?why}` as Compose fills it in. */
-const filledIn = Object.fromEntries(
-  Object.entries(sidecar.environment ?? {}).map(([name, value]) => [
-    name,
-    value.replace(/^\$\{\w+:\?.*\}$/s, 'a-token'),
-  ]),
-)
+/** `${NAME:?why}` and `${NAME:-default}` as Compose fills them in. */
+function filledIn({ environment = {} }: Service): Record<string, string> {
+  const fill = (value: string) => value.replace(/^\$\{\w+:\?.*\}$/s, 'a-token').replace(/^\$\{\w+:-(.*)\}$/, '$1')
+  return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, fill(value)]))
+}
 
 describe('docker-compose.yml', () => {
-  it('sets only variables that the sidecar knows, to values that it accepts', () => {
-    const named = Object.keys(filledIn)
-    assert.ok(named.includes('QIS_UPSTREAM'))
-    for (const name of named) assert.ok(environmentVariables.includes(name), name)
-    const config = readConfig(filledIn)
-    assert.deepEqual(config.upstreams, [{ origin: 'http://ollama:11434', models: [] }])
+  it('has three sites, and sets only variables that the sidecar knows, to values that it accepts', () => {
+    assert.equal(sites.length, 3)
+    for (const [name, site] of sites) {
+      const settings = filledIn(site)
+      for (const name of Object.keys(settings)) assert.ok(environmentVariables.includes(name), name)
+      const config = readConfig(settings)
+      assert.deepEqual(config.upstreams, [{ origin: 'http://ollama:11434', models: [] }])
+      assert.deepEqual(config.dataListen, { host: '0.0.0.0', port: 8787 })
+      assert.deepEqual(config.adminListen, { host: '0.0.0.0', port: 8788 })
+      for (const address of config.bootstrap) {
+        const [, host = ''] = /^\/dns4\/([\w-]+)\/tcp\/4001$/.exec(address) ?? []
+        assert.ok(host !== name && host in compose.services, address)
+      }
+      assert.ok(Number.parseInt(site.stop_grace_period ?? '', 10) * 1000 > config.shutdownMs)
+    }
+    assert.equal(sites.filter(([, site]) => filledIn(site).QIS_BOOTSTRAP === undefined).length, 1)
     assert.ok('ollama' in compose.services)
-    assert.deepEqual(config.dataListen, { host: '0.0.0.0', port: 8787 })
-    assert.deepEqual(config.adminListen, { host: '0.0.0.0', port: 8788 })
   })
 
   it('refuses to start without an admin token', () => {
-    assert.match(sidecar.environment?.QIS_ADMIN_TOKEN ?? '', /^\$\{QIS_ADMIN_TOKEN:\?.+\}$/)
+    for (const [, { environment }] of sites) {
+      assert.match(environment?.QIS_ADMIN_TOKEN ?? '', /^\$\{QIS_ADMIN_TOKEN:\?.+\}$/)
+    }
   })
 
   it('publishes ports on the loopback of the host and nowhere else', () => {
     const published = services.flatMap(([, service]) => service.ports ?? [])
     assert.ok(published.includes('127.0.0.1:8787:8787') && published.includes('127.0.0.1:8788:8788'))
+    assert.equal(new Set(published.map(port => port.split(':')[1])).size, published.length)
     for (const port of published) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/)
   })
 
@@ -89,19 +100,21 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  it('keeps the database in a volume', () => {
-    assert.ok(sidecar.volumes?.some(mount => mount.endsWith(`:${filledIn.QIS_DATA}`)))
+  it('keeps each database in a volume of its own', () => {
+    const volumes = sites.map(([, site]) => site.volumes?.find(mount => mount.endsWith(`:${filledIn(site).QIS_DATA}`)))
+    assert.ok(!volumes.includes(undefined))
+    assert.equal(new Set(volumes).size, sites.length)
   })
 
-  it('asks the port it listens on for its health', () => {
-    assert.match(sidecar.healthcheck?.test.join(' ') ?? '', /^CMD node -e .*127\.0\.0\.1:8788\/healthz/)
+  it('calls the image by the version', () => {
+    for (const [, { image }] of sites) assert.equal(image, `qis-sidecar:${version}`)
   })
 })
 
 describe('deploy/prometheus.yml', () => {
   it('scrapes the admin listener with the token that Compose hands over', () => {
     const [job] = prometheus.scrape_configs
-    assert.deepEqual(job?.static_configs, [{ targets: ['qis-sidecar:8788'] }])
+    assert.deepEqual(job?.static_configs, [{ targets: sites.map(([name]) => `${name}:8788`) }])
     const [secret] = compose.services.prometheus?.secrets ?? []
     assert.equal(job?.authorization.credentials_file, `/run/secrets/${secret?.source}`)
     assert.equal(compose.secrets[secret?.source ?? '']?.environment, 'QIS_ADMIN_TOKEN')
@@ -117,7 +130,7 @@ describe('deploy/Dockerfile', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { version?: string }> }
     const [major, minor] = packages['node_modules/node']?.version?.split('.') ?? []
     const bases = instructions('FROM').map(line => line.split(' ')[0])
-    assert.equal(bases.length, 2)
+    assert.equal(bases.length, 3)
     for (const base of bases) assert.equal(base, `node:${major}.${minor}-slim`)
   })
 
@@ -136,12 +149,16 @@ describe('deploy/Dockerfile', () => {
     assert.deepEqual([...new Set(sources)].sort(), allowed.sort())
   })
 
-  it('copies every folder that the program is made of', () => {
-    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    assert.deepEqual(JSON.parse(instructions('CMD').at(-1) ?? ''), scripts.start?.split(' '))
-    for (const folder of ['embeddings', 'router', 'proxy', 'cli']) {
-      assert.ok(instructions('COPY').includes(`${folder} ${folder}`), folder)
-    }
+  it('builds what the package is built from, and runs it with the flags of npm start', () => {
+    const built = parse(read('tsconfig.build.json')) as { include: string[] }
+    for (const folder of built.include) assert.ok(instructions('COPY').includes(`${folder} ${folder}`), folder)
+    assert.ok(instructions('COPY').includes('--from=build /app/dist dist'))
+    const [node, ...flags] = scripts.start.split(' ').slice(0, -1)
+    assert.deepEqual(JSON.parse(instructions('CMD').at(-1) ?? ''), [node, ...flags, 'bin/qis.js', 'start'])
+  })
+
+  it('asks the port it listens on for its health', () => {
+    assert.match(dockerfile, /^HEALTHCHECK .*\\\n {2}CMD \["node", "-e", ".*127\.0\.0\.1:8788\/healthz/m)
   })
 
   it('runs as somebody else than root, and sets only variables that the sidecar knows', () => {

@@ -14,6 +14,7 @@ const URL = '/v1/chat/completions'
 const body = (content: unknown, model = 'Meta/Llama-3.1-8B-Instruct-AWQ') =>
   Buffer.from(JSON.stringify({ model, messages: [{ role: 'user', content }] }))
 const insight: Insight = {
+  posterior: 0.41,
   code: 'a94a939de36cb2e6',
   confidence: 0.4,
   adjustment: -0.1,
@@ -72,6 +73,7 @@ suite('advice', () => {
       intervention: 0,
       time: 1_760_000_000,
       confidence: 0.7,
+      expected: 0.41,
     })
     assert.equal((await advise('hello')).record?.domain, 'general')
     assert.equal(asked[1]?.domain, 'general')

@@ -44,6 +44,8 @@ suite('the configuration', () => {
     ['QIS_SHARE_DOMAINS', 'clinical, legal.tax', 'shareDomains', ['clinical', 'legal.tax']],
     ['QIS_PRIVATE_DOMAINS', '', 'privateDomains', []],
     ['QIS_DAILY_CAP', '0', 'dailyCap', 0],
+    ['QIS_ESTIMATOR', '', 'estimator', 'ours'],
+    ['QIS_ESTIMATOR', 'seed', 'estimator', 'seed'],
     ['QIS_BOOTSTRAP', ' /a , /b,', 'bootstrap', ['/a', '/b']],
     ['QIS_UPSTREAM_HEADERS', 'off', 'upstreamHeaders', false],
     ['QIS_FIRST_BYTE_TIMEOUT_MS', '0', 'firstByteTimeoutMs', 0],
@@ -62,7 +64,23 @@ suite('the configuration', () => {
     ['QIS_FEEDBACK_ORIGINS', 'https://a.example, http://b:81', 'feedbackOrigins', ['https://a.example', 'http://b:81']],
     ['QIS_KEEP_CORRECTIONS', 'on', 'keepCorrections', true],
     ['QIS_RECEIPT_LIFETIME_S', '3600', 'receiptLifetimeS', 3600],
-    ['QIS_EVALUATOR_TOKEN', 'x', 'evaluatorToken', 'x'],
+    [
+      'QIS_ROUTE',
+      'meta/llama3:8b = 0.2, gpt-4o=5,qwen2',
+      'route',
+      [
+        { name: 'meta/llama3:8b', price: 0.2 },
+        { name: 'gpt-4o', price: 5 },
+        { name: 'qwen2', price: 0 },
+      ],
+    ],
+    ['QIS_ROUTE', '', 'route', []],
+    ['QIS_ROUTE_EXPLORE', 'off', 'routeExplore', 'off'],
+    ['QIS_ROUTE_EXPLORE', '.05', 'routeExplore', 0.05],
+    ['QIS_REFINE_DOMAINS', 'clinical, *', 'refineDomains', ['clinical', '*']],
+    ['QIS_HOSTS', 'qis.example, a', 'hosts', ['qis.example', 'a']],
+    ['QIS_RATE_LIMIT', '0', 'rateLimit', 0],
+    ['QIS_STALL_MS', '5000', 'stallMs', 5000],
   ]
   for (const [name, value, key, expected] of good) {
     test(`reads ${name}=${value}`, () => assert.deepEqual(readConfig({ [name]: value })[key], expected))
@@ -79,6 +97,7 @@ suite('the configuration', () => {
     ['QIS_DATA_LISTEN', '127.0.0.1:99999', /HOST:PORT/],
     ['QIS_SHARE_DOMAINS', 'clinical oncology', /domains by comma/],
     ['QIS_PRIVATE_DOMAINS', 'Legal', /domains by comma/],
+    ['QIS_ESTIMATOR', 'kernel', /one of ours, seed/],
     ['QIS_INTEREST', 'all', /one of matched, domain/],
     ['QIS_MODE', 'sometimes', /one of off, receive, share/],
     ['QIS_ADVICE_DEADLINE_MS', '1.5', /whole number from 1 to 10000/],
@@ -91,6 +110,24 @@ suite('the configuration', () => {
     ['QIS_EMBEDDER', 'transformers', /QIS_EMBEDDER_MODEL must be set/],
     ['QIS_EMBEDDER', 'word2vec', /one of static, minilm, transformers/],
     ['QIS_EMBEDDER_FALLBACK', 'potion', /one of none, static/],
+    ['QIS_ROUTE', 'a=1, a=2', /all different/],
+    ['QIS_ROUTE', 'a=cheap', /models with their prices/],
+    ['QIS_ROUTE', 'a b=1', /models with their prices/],
+    ['QIS_ROUTE', Array.from({ length: 17 }, (_, at) => `m${at}`).join(), /at most 16/],
+    ['QIS_ROUTE_PRICE_WEIGHT', '-1', /a number from 0 to 10/],
+    ['QIS_ROUTE_EXPLORE', '2', /a number from 0 to 1/],
+    ['QIS_ROUTE_LIST', 'yes', /one of on, off/],
+    ['QIS_REFINE', 'on', /QIS_REFINE_DOMAINS must name/],
+    ['QIS_REFINE_DOMAINS', 'Law!', /domains by comma/],
+    ['QIS_REFINE_HOLDOUT', '0', /a number from 0.01 to 0.9/],
+    ['QIS_HOSTS', 'qis.example:80', /without a port/],
+    ['QIS_RATE_LIMIT', '-1', /whole number from 0/],
+    ['QIS_STALL_MS', 'never', /whole number from 0/],
+    ['QIS_ADMIN_TOKEN', 'sha256:abc', /sha256:<64 hex digits>/],
+    ['QIS_ADMIN_TOKEN', 'x user', /a token of visible characters/],
+    ['QIS_FEEDBACK_TOKEN', 'x evaluator', /any of user, app behind it/],
+    ['QIS_METRICS_TOKEN', 'caf\u00e9', /visible characters/],
+    ['QIS_EVALUATOR_TOKEN', 'a b', /visible characters/],
     ['QIS_ADMIN_LISTEN', '0.0.0.0:8788', /QIS_ADMIN_TOKEN must be set/],
     ['QIS_DATA_LISTEN', '[::]:8787', /QIS_ADMIN_TOKEN must be set/],
   ]
@@ -101,6 +138,28 @@ suite('the configuration', () => {
         error => error instanceof ConfigInvalidError && error.message.includes('QIS_') && reason.test(error.message),
       ))
   }
+
+  test('repeats no secret in its complaints', () => {
+    for (const [name, value] of [
+      ['QIS_ADMIN_TOKEN', 'hunter2 hunter2'],
+      ['QIS_UPSTREAM', 'http://me:hunter2@llm.example/v2'],
+    ] as const) {
+      assert.throws(
+        () => readConfig({ [name]: value }),
+        ({ message }: Error) => message.startsWith(name) && !message.includes('hunter2'),
+      )
+    }
+  })
+
+  test('a listener beyond loopback needs a token that will do for it', () => {
+    const exposed = { QIS_DATA_LISTEN: '0.0.0.0:8787' }
+    assert.ok(readConfig({ ...exposed, QIS_FEEDBACK_TOKEN: 'x' }).feedbackToken)
+    assert.throws(() => readConfig({ ...exposed, QIS_EVALUATOR_TOKEN: 'x' }), /QIS_ADMIN_TOKEN must be set/)
+    assert.throws(
+      () => readConfig({ QIS_ADMIN_LISTEN: '0.0.0.0:8788', QIS_FEEDBACK_TOKEN: 'x' }),
+      /QIS_ADMIN_TOKEN must be set/,
+    )
+  })
 
   test('tells typing errors from settings', () => {
     assert.deepEqual(unknownVariables({ QIS_MODE: 'off', QIS_MOED: 'off', PATH: '/bin' }), ['QIS_MOED'])

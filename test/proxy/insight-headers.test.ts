@@ -6,6 +6,7 @@ import { insightHeaders, readHints } from '../../proxy/insight-headers.ts'
 import type { Insight } from '../../router/router.ts'
 
 const insight: Insight = {
+  posterior: 0.41,
   code: 'a3f7c9d1b2e40000',
   confidence: 0.734,
   adjustment: -0.118,
@@ -67,7 +68,14 @@ suite('what the client says', () => {
         'x-qis-debug': 'true',
         'x-qis-opt-out': '1',
       }),
-      { domain: 'clinical.oncology', strategy: 'rag.pubmed', selfConfidence: 0.8, debug: true, optOut: true },
+      {
+        domain: 'clinical.oncology',
+        strategy: 'rag.pubmed',
+        selfConfidence: 0.8,
+        debug: true,
+        optOut: true,
+        routeOnly: false,
+      },
     )
   })
 
@@ -86,6 +94,7 @@ suite('what the client says', () => {
       selfConfidence: undefined,
       debug: false,
       optOut: false,
+      routeOnly: false,
     })
   })
 })

@@ -285,7 +285,7 @@ suite('headers', () => {
       [],
     )
     const metrics = await (await fetch(`${run.sidecar.admin}/metrics`)).text()
-    assert.match(metrics, /qis_advice_total\{result="opted_out"\} 1/)
+    assert.match(metrics, /qis_advice_total\{result="opted_out",evidence="none"\} 1/)
   })
 })
 

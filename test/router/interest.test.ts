@@ -65,6 +65,17 @@ describe('interest', () => {
     assert.deepEqual(interest.touch(A, 9.5, 0), { joined: false }, 'its mass of 1 is forgotten')
   })
 
+  it('passes over what is less than a hundredth of all that is asked, and leaves what has become much less', () => {
+    const interest = createInterest({ maxJoined: 3 })
+    interest.touch(A, 1, 0)
+    interest.touch(B, 198, 0)
+    assert.deepEqual(interest.expire(0), [], 'a two-hundredth stays')
+    assert.deepEqual(interest.touch(C, 1.9, 0), { joined: false })
+    assert.deepEqual(interest.touch(C, 0.2, 0), { join: C, joined: true })
+    assert.deepEqual(interest.expire(0), [A])
+    assert.deepEqual([...interest.joined], [B, C])
+  })
+
   it('never joins more than it may, and tells of every change', () => {
     const touches = fc.array(fc.tuple(fc.nat(30), fc.double({ min: 0.01, max: 10, noNaN: true }), fc.nat(1000)))
     fc.assert(

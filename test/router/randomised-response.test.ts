@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { seededRandom } from '../../embeddings/train/corpus.ts'
 import { createNoise } from '../../router/departures.ts'
 import { createEvidenceIndex } from '../../router/evidence.ts'
 import { OBSERVER_WEIGHT, observers } from '../../router/outcome.ts'
@@ -8,17 +9,6 @@ import { type Epsilon, flipProbability, noiseWeight, randomised, unbiased } from
 import { decodeCell, evidenceIn, someEvidence } from '../support/router-support.ts'
 
 const EPSILONS: Epsilon[] = [1, 2, 4]
-
-/** Uniform in [0, 1), the same sequence for the same seed (mulberry32). */
-function dice(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 describe('randomised response', () => {
   it('keeps the ratio of what one bit may tell within e^ε', () => {
@@ -34,7 +24,7 @@ describe('randomised response', () => {
   })
 
   it('is unbiased: the mean of many unbiased bits is the signal', () => {
-    const draw = dice(1)
+    const draw = seededRandom(1)
     const N = 40_000
     for (const epsilon of EPSILONS) {
       for (const signal of [0, 0.25, 0.5, 0.9, 1]) {
@@ -96,7 +86,7 @@ describe('noisy evidence', () => {
   })
 
   it('gives a model the average it has: 2,000 noisy answers beside as many in clear', () => {
-    const draw = dice(7)
+    const draw = seededRandom(7)
     const clear = createEvidenceIndex(decodeCell, 10_000)
     const noisy = createEvidenceIndex(decodeCell, 10_000)
     for (let count = 0; count < 2_000; count++) {

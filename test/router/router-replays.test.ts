@@ -53,11 +53,13 @@ describe(`a packet that is sent ${REPLAYS} times`, () => {
     const kept: string[] = []
     let written = 0
     const components = {
+      admits: () => true,
       store: { putPacket: (stored: StoredPacket) => store.putPacket(stored).finally(() => written++) },
       logger: { debug() {}, info() {}, warn() {} },
       observer: { packetReceived() {} },
       now: () => NOW,
       keep: ({ packet }: StoredPacket) => void kept.push(packet.answer),
+      handed() {},
     }
     const key = routingKey('0123abcd', 'general', 0xa9)
     const answers = [1, 2, 3].map(count => count.toString(16).padStart(16, '0'))

@@ -74,10 +74,17 @@ describe('what one node learns', () => {
     for (const [index, { key, bytes }] of b.accepted.entries()) {
       const line = lines[index]
       assert.ok(line && Buffer.from(bytes).includes(line.payload))
-      assert.deepEqual(
-        { ...line, payload: '' },
-        { key, bytes: bytes.length, payload: '', leftAt: NOW + 1234, recipients: 1 },
-      )
+      const { payload: _, hash, ...rest } = line
+      assert.deepEqual(rest, {
+        seq: index + 1,
+        key,
+        topic: `qis/1/${key}`,
+        requestId: `request-${index}`,
+        bytes: bytes.length,
+        leftAt: NOW + 1234,
+        recipients: 1,
+      })
+      assert.match(hash ?? '', /^[0-9a-f]{64}$/)
     }
     assert.match(
       lines[0]?.payload ?? '',
@@ -88,6 +95,7 @@ describe('what one node learns', () => {
       lines.map(({ bytes }) => bytes),
     )
     assert.deepEqual(await a.router.ledger({ offset: 1, limit: 1 }), [lines[0]])
+    assert.deepEqual((await a.router.verifyLedger()).ok, true)
   })
 
   it('is withheld where too few ask alike', async () => {

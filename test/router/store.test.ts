@@ -31,9 +31,14 @@ async function crowded(): Promise<Record<string, unknown[]>> {
     const packet = aPacket({ answer })
     const privateKey = await keyOf(1)
     const stored = { key, author: 'a', packet, bytes: await sealPacket(packet, privateKey) }
-    await store.putOutcome(anOutcome({ answer, time: NOW + count }), NOW + 1e6, { key, packet, dueAt: NOW + count })
+    await store.putOutcome(anOutcome({ answer, time: NOW + count }), NOW + 1e6, {
+      key,
+      packet,
+      requestId: '',
+      dueAt: NOW + count,
+    })
     await store.putPacket(stored)
-    await store.departed({ ...stored, author: 'b' }, NOW + count)
+    await store.departed({ ...stored, author: 'b' }, NOW + count, '')
   }
   const last = (items: { answer: string }[]) => items.map(({ answer }) => answer.at(-1))
   return {
@@ -63,7 +68,7 @@ it('a sweep deletes everything that has expired, however much, and gives the roo
   const bytes = await sealPacket(aPacket(), await keyOf(1))
   const named = (count: number) => count.toString(16).padStart(16, '0')
   const put = (count: number) =>
-    store.departed({ key, author: 'a', packet: aPacket({ answer: named(count) }), bytes }, NOW)
+    store.departed({ key, author: 'a', packet: aPacket({ answer: named(count) }), bytes }, NOW, '')
   await Promise.all(Array.from({ length: 5_000 }, (_, count) => put(count)))
   await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
   const full = (await stat(file)).size
@@ -98,7 +103,7 @@ it('a store of the first version is opened, and all that is in it found', async 
   assert.equal(version?.version, routerSchema.migrations.length)
   const store = createSqliteStore(database)
   assert.deepEqual(await store.outcome(answer), anOutcome())
-  assert.deepEqual(await store.due(NOW, 10), [{ key, packet: aPacket(), dueAt: NOW }])
+  assert.deepEqual(await store.due(NOW, 10), [{ key, packet: aPacket(), requestId: '', dueAt: NOW }])
   assert.equal((await Array.fromAsync(store.packets(NOW, 10))).length, 1)
   assert.equal((await store.ledger({ offset: 0, limit: 10 }))[0]?.recipients, 2)
   await store.sweep(NOW + 168 * 3600 - 1)
@@ -114,10 +119,10 @@ it('SQLite in a file is found again as it was left', async () => {
   {
     await using database = await openDatabase({ file, schemas: [routerSchema] })
     const store = createSqliteStore(database)
-    await store.putOutcome(anOutcome(), NOW + 3600, { key, packet: aPacket(), dueAt: NOW })
+    await store.putOutcome(anOutcome(), NOW + 3600, { key, packet: aPacket(), requestId: '', dueAt: NOW })
   }
   await using database = await openDatabase({ file, schemas: [routerSchema] })
   const store = createSqliteStore(database)
   assert.deepEqual(await store.outcomes(NOW, 10), [anOutcome()])
-  assert.deepEqual(await store.due(NOW, 10), [{ key, packet: aPacket(), dueAt: NOW }])
+  assert.deepEqual(await store.due(NOW, 10), [{ key, packet: aPacket(), requestId: '', dueAt: NOW }])
 })

@@ -22,7 +22,7 @@ async function pair() {
 function exchange(list: NetworkHandlers['list']) {
   const limit = createRateLimit(performance, { perSecond: 1, burst: 100 })
   return createExchange(
-    { list, limit, blame: peer => assert.fail(`${peer} is blamed`), logger: quiet },
+    { list, limit, blame: peer => assert.fail(`${peer} is blamed`), count() {}, logger: quiet },
     { pageSize: 64, maxPackets: 1_000, pageDeadlineMs: DEADLINE_MS },
   )
 }

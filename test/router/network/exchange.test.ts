@@ -28,10 +28,11 @@ async function pair(
   const asker = stack.use(await startBareNode())
   const server = stack.use(await startBareNode())
   const blamed: string[] = []
+  const counted: string[] = []
   const limit = createRateLimit(performance, { perSecond: 0, burst: options.pages ?? 1_000 })
   const create = (list: NetworkHandlers['list']) =>
     createExchange(
-      { list, limit, blame: peer => blamed.push(peer.toString()), logger: quiet },
+      { list, limit, blame: peer => blamed.push(peer.toString()), count: event => counted.push(event), logger: quiet },
       { ...OPTIONS, ...options.sizes },
     )
   const serving = create(options.list ?? (async () => []))
@@ -41,6 +42,7 @@ async function pair(
   return {
     connection,
     blamed,
+    counted,
     asker: asker.peerId.toString(),
     server: server.peerId.toString(),
     pages: (of: RoutingKey = key) => asking.pages(connection, of, patience()),

@@ -2,25 +2,42 @@
 import assert from 'node:assert/strict'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { NetworkObserver } from '../../../router/network/events.ts'
+import type { Libp2pNetwork } from '../../../router/network/libp2p.ts'
 import { createLibp2pNetwork, type Libp2pNetworkOptions } from '../../../router/network/libp2p.ts'
 import type { Network, NetworkHandlers } from '../../../router/network/network.ts'
 import { createNode, type Node, type NodeOptions } from '../../../router/network/node.ts'
 import { DEFAULTS } from '../../../router/network/options.ts'
+import { createThrottle } from '../../../router/network/throttle.ts'
+
+/** Of a throttle that lets everything pass. */
+const UNBOUNDED = {
+  perSecond: 0,
+  burst: Number.MAX_VALUE,
+  credit: Number.MAX_VALUE,
+  streamCost: 0,
+}
 
 export const quiet = { debug() {}, info() {}, warn() {} }
 
 export interface Libp2pSwarm extends AsyncDisposable {
-  add(handlers: NetworkHandlers, options?: Libp2pNetworkOptions): Promise<Network>
+  add(
+    handlers: NetworkHandlers,
+    options?: Libp2pNetworkOptions & { observer?: NetworkObserver },
+  ): Promise<Libp2pNetwork>
 }
 
 export function createLibp2pSwarm(): Libp2pSwarm {
   const stack = new AsyncDisposableStack()
   let bootstrap: string[] | undefined
   return {
-    async add(handlers, options = {}) {
+    async add(handlers, { observer, ...options } = {}) {
       const privateKey = await generateKeyPair('Ed25519')
       const network = stack.use(
-        createLibp2pNetwork({ privateKey, logger: quiet }, { bootstrap: bootstrap ?? [], ...options }),
+        createLibp2pNetwork(
+          { privateKey, logger: quiet, ...(observer && { observer }) },
+          { bootstrap: bootstrap ?? [], ...options },
+        ),
       )
       await network.start(handlers)
       bootstrap ??= network.status().addresses
@@ -32,8 +49,10 @@ export function createLibp2pSwarm(): Libp2pSwarm {
 
 /** A libp2p node without a network around it: to look at a node from outside, or to misbehave. */
 export async function startBareNode(options: Partial<NodeOptions> = {}): Promise<Node & AsyncDisposable> {
+  const privateKey = await generateKeyPair('Ed25519')
+  const throttle = createThrottle({ now: () => 0, onSlowed() {} }, UNBOUNDED)
   const node = await createNode(
-    { privateKey: await generateKeyPair('Ed25519'), deny: () => false },
+    { privateKey, gate: { denyDialMultiaddr: () => false }, throttle, guilt: () => 0, onNeighbour() {} },
     { ...DEFAULTS, ...options },
   )
   await node.start()

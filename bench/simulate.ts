@@ -1,0 +1,44 @@
+/**
+ * The swarm at sizes that no machine holds, by the same keyspace and interest code: `npm run simulate -- --nodes 100000`.
+ * The same seed gives the same figures. What is simulated and what is assumed: docs/scaling.md.
+ */
+import { parseArgs } from 'node:util'
+import { simulatedTable } from './simulate/print.ts'
+import { ASSUMED, runSimulation } from './simulate/run.ts'
+import { rounded } from './swarm/fit.ts'
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    lookups: { type: 'string', default: String(ASSUMED.lookups) },
+    /** Bits at which a routing table stops to split: kad-dht's own 6, or another. */
+    'prefix-bits': { type: 'string', default: '6' },
+    /** Median of the questions that a node is asked in a day. */
+    questions: { type: 'string', default: String(ASSUMED.questionsPerDay) },
+    /** Share of them that get feedback. */
+    feedback: { type: 'string', default: String(ASSUMED.feedbackShare) },
+    /** Median of the time between two nodes and back, ms. */
+    'round-trip-ms': { type: 'string', default: String(ASSUMED.roundTripMs) },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+const begun = performance.now()
+const rows = []
+for (const nodes of values.nodes.split(',').map(Number)) {
+  rows.push(
+    await runSimulation(nodes, {
+      seed: Number(values.seed),
+      lookups: Number(values.lookups),
+      prefixBits: Number(values['prefix-bits']),
+      questionsPerDay: Number(values.questions),
+      feedbackShare: Number(values.feedback),
+      roundTripMs: Number(values['round-trip-ms']),
+    }),
+  )
+}
+if (!values.json) console.log(simulatedTable(rows))
+const seconds = rounded((performance.now() - begun) / 1000, 1)
+const rssMb = rounded(process.resourceUsage().maxRSS / 1024)
+console.log(JSON.stringify({ seed: Number(values.seed), seconds, max_rss_mb: rssMb, rows }))

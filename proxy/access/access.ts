@@ -1,0 +1,66 @@
+/** Who may do what on which listener, decided once from the configuration. */
+import type { Logger } from '../../router/telemetry.ts'
+import { type AccessConfig, FEEDBACK_RIGHTS } from '../config/access.ts'
+import type { Address } from '../config.ts'
+import { isLoopback } from '../config.ts'
+import type { Source } from '../feedback/opinion.ts'
+import { type HostCheck, hostCheck } from './hosts.ts'
+import { createTokenCheck, type TokenCheck, type TokenSetting } from './tokens.ts'
+
+/** For whom a caller may speak, and whose feedback it may look at; first the one it speaks for unless it says otherwise. */
+export type Voices = readonly Source[]
+
+export interface Access {
+  /** Of the data listener, without a receipt; none for somebody who may not. */
+  voices(authorization: string | undefined): Voices
+  /** Of the admin listener. */
+  admits(authorization: string | undefined): boolean
+  mayScrape(authorization: string | undefined): boolean
+  /** Undefined where any name will do. */
+  dataHosts: HostCheck | undefined
+  adminHosts: HostCheck | undefined
+  /** Names that no foreign page can have. */
+  ownHosts: HostCheck
+}
+
+const EVERYONE: Voices = ['user', 'app']
+const EVALUATORS: Voices = ['evaluator']
+const NOBODY: Voices = []
+
+/** @throws {TokenFileInvalidError} */
+export function createAccess(
+  config: AccessConfig & { dataListen: Address; adminListen: Address },
+  { logger }: { logger: Pick<Logger, 'warn'> },
+): Access {
+  const check = (setting: TokenSetting | undefined, allowed: readonly string[] = []): TokenCheck | undefined =>
+    setting &&
+    createTokenCheck(setting, {
+      allowed,
+      onError: error => logger.warn({ err: error }, 'a file of tokens cannot be read; nobody is admitted by it'),
+    })
+  const admin = check(config.adminToken)
+  const evaluator = check(config.evaluatorToken)
+  const feedback = check(config.feedbackToken, FEEDBACK_RIGHTS)
+  const metrics = check(config.metricsToken)
+  const open = feedback === undefined && isLoopback(config.dataListen)
+  const ownHosts = hostCheck(config.hosts)
+  const named = config.hosts.length > 0 ? ownHosts : undefined
+
+  return {
+    voices(authorization) {
+      if (evaluator?.(authorization)) return EVALUATORS
+      const entry = feedback?.(authorization)
+      if (entry) return entry.rights.length > 0 ? (entry.rights as Source[]) : EVERYONE
+      return open || admin?.(authorization) ? EVERYONE : NOBODY
+    },
+    admits: authorization => admin === undefined || admin(authorization) !== undefined,
+    mayScrape: authorization => {
+      const asked = metrics ?? admin
+      return asked === undefined || asked(authorization) !== undefined || admin?.(authorization) !== undefined
+    },
+    dataHosts: named,
+    // Whoever must show a token cannot be impersonated by a page.
+    adminHosts: named ?? (isLoopback(config.adminListen) ? ownHosts : undefined),
+    ownHosts,
+  }
+}

@@ -1,0 +1,45 @@
+/** Our own endpoints that answer questions about questions: HTTP around them, with the guard of all of /qis/*. */
+import type { FastifyInstance } from 'fastify'
+import type { Access } from '../access/access.ts'
+import { guard } from '../access/guard.ts'
+import { HttpError } from '../errors.ts'
+import { parseJsonBodies } from '../feedback/item-routes.ts'
+import { originCheck } from '../feedback/origins.ts'
+import type { AdviceEndpoint } from './advise.ts'
+import type { RerankEndpoint } from './rerank.ts'
+
+export interface UsesRouteComponents {
+  advice: AdviceEndpoint
+  rerank: RerankEndpoint
+  access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
+}
+
+export interface UsesRouteOptions {
+  /** Of web pages whose browsers may call. */
+  feedbackOrigins: readonly string[]
+  /** Requests a minute from one address; 0 for no limit. */
+  rateLimit: number
+}
+
+const MAX_BODY_BYTES = 4 * 1024 * 1024
+
+export function usesRoutes({ advice, rerank, access }: UsesRouteComponents, options: UsesRouteOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
+    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    app.addHook('onRequest', async ({ headers }) => {
+      if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
+    })
+    parseJsonBodies(app, MAX_BODY_BYTES)
+    const serve = (path: string, endpoint: AdviceEndpoint | RerankEndpoint) =>
+      app.post(path, async (request, reply) => {
+        const leaving = new AbortController()
+        reply.raw.once('close', () => leaving.abort())
+        const { url, headers } = request
+        return endpoint.answer(request.body, { url, headers, left: leaving.signal })
+      })
+    serve('/qis/advise', advice)
+    // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
+    for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank']) serve(path, rerank)
+  }
+}

@@ -1,0 +1,54 @@
+/** What would leave of an outcome under each profile; nothing is sent, kept or told to anybody. */
+import type { PrivateKey } from '@libp2p/interface'
+import {
+  type CountReference,
+  type DisclosureProfile,
+  disclose,
+  type ProfileName,
+  profiles,
+  type SharedDomains,
+  type Withheld,
+} from './disclosure.ts'
+import { keyOf } from './intake.ts'
+import { toTopic } from './keyspace.ts'
+import type { Outcome } from './outcome.ts'
+import { encodePayload, sealPacket } from './packet.ts'
+import { flipProbability } from './randomised-response.ts'
+
+export interface DryRun {
+  profile: ProfileName
+  /** The payload that would be signed, or why none would. */
+  payload?: string
+  withheld?: Withheld
+  /** Of the whole packet. */
+  bytes?: number
+  topic?: string
+  /** With randomised response: how probable it is that `os` is 1; the payload shows the likelier bit. */
+  oneWithProbability?: number
+  /** The packet would wait a random time, seconds. */
+  delay?: { mean: number; atMost: number }
+}
+
+/** @param key any; the length of a packet does not depend on it */
+export async function dryRun(
+  outcome: Outcome,
+  { space, referenceTexts, key }: { space: string; referenceTexts: CountReference; key: PrivateKey },
+  { domains, ttlHours = 168 }: { domains?: SharedDomains | undefined; ttlHours?: number },
+): Promise<DryRun[]> {
+  return Promise.all(
+    (Object.entries(profiles) as [ProfileName, DisclosureProfile][]).map(async ([name, profile]) => {
+      const door = { space, referenceTexts, noise: () => 0.5 }
+      const packet = disclose(outcome, door, { profile, domains, ttlHours })
+      if (typeof packet === 'string') return { profile: name, withheld: packet }
+      const flip = profile.epsilon && flipProbability(profile.epsilon)
+      return {
+        profile: name,
+        payload: encodePayload(packet),
+        bytes: (await sealPacket(packet, key)).length,
+        topic: toTopic(keyOf(space, packet)),
+        ...(flip !== undefined && { oneWithProbability: flip + (1 - 2 * flip) * outcome.signal }),
+        delay: { mean: profile.delayMeanS, atMost: profile.delayCapS },
+      }
+    }),
+  )
+}

@@ -1,0 +1,28 @@
+/** What the network turned away, slowed down or broke off, by reason; for whoever counts. */
+
+export type NetworkEvent =
+  /** Connections refused: no room, no member, shunned, or too many failures from that address. */
+  | 'connection_full'
+  | 'connection_stranger'
+  | 'connection_shunned'
+  | 'connection_hasty'
+  /** A connection ended because its peer speaks none of our protocols, or does not answer at all. */
+  | 'connection_silent'
+  /** Packets by gossip that were not judged: too long, not for us, too many from one peer or from all. */
+  | 'packet_oversize'
+  | 'packet_unwanted'
+  | 'packet_peer_rate'
+  | 'packet_total_rate'
+  /** Backfill streams: broken rules, deadlines and broken-off streams, no room, too many requests. */
+  | 'sync_breach'
+  | 'sync_failed'
+  | 'sync_busy'
+  | 'sync_rate'
+  /** A peer has to wait, since it sends too much. */
+  | 'peer_slowed'
+  /** A peer broke the rules for the last time and is shunned. */
+  | 'peer_shunned'
+
+export interface NetworkObserver {
+  networkEvent(event: NetworkEvent): void
+}

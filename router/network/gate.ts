@@ -1,0 +1,71 @@
+/** Decides with whom to connect: before the handshake by address, after it by who the peer has shown to be. */
+import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import { getNetConfig } from '@libp2p/utils'
+import type { NetworkEvent } from './events.ts'
+import type { RateLimit } from './rate-limit.ts'
+
+export interface GateComponents {
+  /** Whether the peer may take part at all. */
+  admitted(peer: string): boolean
+  shunned(peer: string): boolean
+  /** Open connections, and how many of them others have opened. */
+  connections(): { all: number; inbound: number }
+  /** Takes a token of an address for each connection that came to nothing. */
+  failures: RateLimit
+  count(event: NetworkEvent): void
+}
+
+/** So much of the room is left for peers that we look for ourselves: whoever calls us cannot take all of it. */
+const OWN_SHARE = 1 / 4
+
+export function createGate(components: GateComponents, options: { maxConnections: number }): ConnectionGater {
+  const { admitted, shunned, connections, failures, count } = components
+  const { maxConnections } = options
+  const maxInbound = Math.ceil(maxConnections * (1 - OWN_SHARE))
+
+  function refused(peer: PeerId): boolean {
+    const id = peer.toString()
+    if (!admitted(id)) count('connection_stranger')
+    else if (shunned(id)) count('connection_shunned')
+    else return false
+    return true
+  }
+
+  return {
+    // a swarm on one machine or inside one hospital lives on private addresses
+    denyDialMultiaddr: () => false,
+    denyDialPeer: peer => !admitted(peer.toString()) || shunned(peer.toString()),
+    denyOutboundEncryptedConnection: refused,
+    // a handshake costs milliseconds: who has failed often of late does not get one at once
+    denyInboundConnection(connection) {
+      const host = hostOf(connection)
+      if (host === undefined || failures.has(host)) return false
+      count('connection_hasty')
+      return true
+    },
+    denyInboundEncryptedConnection(peer, connection) {
+      if (!refused(peer)) return false
+      const host = hostOf(connection)
+      if (host !== undefined) failures.take(host)
+      return true
+    },
+    // libp2p itself counts only those whose handshake is done, and prunes none that is in use
+    denyInboundUpgradedConnection() {
+      const { all, inbound } = connections()
+      if (all < maxConnections && inbound < maxInbound) return false
+      count('connection_full')
+      return true
+    },
+  }
+}
+
+/** Undefined for what comes through a relay: its address is not the peer's. */
+export function hostOf(connection: Pick<MultiaddrConnection, 'remoteAddr'>): string | undefined {
+  const text = connection.remoteAddr.toString()
+  if (text.includes('/p2p-circuit')) return undefined
+  try {
+    return getNetConfig(connection.remoteAddr).host
+  } catch {
+    return undefined
+  }
+}

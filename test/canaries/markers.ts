@@ -1,0 +1,96 @@
+/** Texts that stand nowhere else, each remembered with the field it was put into; and their traces in bytes. */
+import { randomInt } from 'node:crypto'
+import { inflated, spellingsOf } from '../../demo/leak-scan.ts'
+
+/** No hex digit among them, so that no hash or id looks like one. */
+const LETTERS = 'ghjkmnpqrstvwxyz'
+const ID_CHARS = 8
+/** What is cut shorter could be several's. */
+const MIN_ID_CHARS = 5
+
+export interface Markers {
+  /** Begins every marker, so that one search finds all of them. */
+  readonly stem: string
+  /** A new one: sixteen lower-case letters. */
+  make(kind: string): string
+  /** How many of each kind there are. */
+  readonly made: ReadonlyMap<string, number>
+  readonly count: number
+  /** @param id the second half of a marker, or how it begins */
+  kindOf(id: string): string | undefined
+}
+
+/** @param stem eight letters */
+export function createMarkers(stem = 'zqkanari'): Markers {
+  const kinds = new Map<string, string>()
+  const made = new Map<string, number>()
+  return {
+    stem,
+    make(kind) {
+      const draw = () => Array.from({ length: ID_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('')
+      let id = draw()
+      while (kinds.has(id)) id = draw()
+      kinds.set(id, kind)
+      made.set(kind, (made.get(kind) ?? 0) + 1)
+      return stem + id
+    },
+    made,
+    get count() {
+      return kinds.size
+    },
+    kindOf(id) {
+      if (id.length >= ID_CHARS || id.length < MIN_ID_CHARS) return kinds.get(id)
+      const whole = kinds.keys().find(one => one.startsWith(id))
+      return whole && kinds.get(whole)
+    },
+  }
+}
+
+export interface Trace {
+  /** Of the marker found; `unknown` where its end is missing or in an encoding that hides it. */
+  kind: string
+  encoding: string
+  /** What stands around it, printable. */
+  around: string
+}
+
+const ID = new RegExp(`^[${LETTERS}]+`)
+const MAX_TRACES = 1_000_000
+const AROUND = 60
+
+/** Markers in `bytes`, whole or in halves, in any of the scanner's encodings, compressed parts included. */
+export function findMarkers(bytes: Buffer, markers: Markers): Trace[] {
+  const traces = search(bytes, '', markers)
+  for (const { bytes: opened, within } of inflated(bytes)) traces.push(...search(opened, within, markers))
+  return traces
+}
+
+function search(bytes: Buffer, within: string, markers: Markers): Trace[] {
+  const { stem } = markers
+  const traces: Trace[] = []
+  const exact = bytes.toString('latin1')
+  const lower = exact.toLowerCase()
+  const note = (at: number, encoding: string, id: string) => {
+    if (traces.length >= MAX_TRACES) return
+    const around = exact.slice(Math.max(0, at - AROUND), at + AROUND).replace(/[^\x20-\x7e]/g, '·')
+    // Of one that a page's end has cut short, what stands before it tells.
+    const guess = id.length < MIN_ID_CHARS && exact.endsWith('chatcmpl-', at) ? 'completion id' : 'unknown'
+    traces.push({ kind: markers.kindOf(id) ?? guess, encoding: within + encoding, around })
+  }
+  for (const { encoding, text, anyCase } of spellingsOf(stem)) {
+    const within = anyCase ? lower : exact
+    for (let at = within.indexOf(text); at !== -1; at = within.indexOf(text, at + 1)) {
+      const tail = lower.slice(at + stem.length, at + stem.length + ID_CHARS)
+      note(at, encoding, encoding === 'plain' ? (ID.exec(tail)?.[0] ?? '') : '')
+    }
+  }
+  // The second half alone, where a marker was cut.
+  for (const { 0: run, index } of exact.matchAll(new RegExp(`[${LETTERS}]{${ID_CHARS},}`, 'g'))) {
+    for (let at = 0; at + ID_CHARS <= run.length; at++) {
+      const id = run.slice(at, at + ID_CHARS)
+      const isTail = exact.startsWith(stem, index + at - stem.length)
+      if (!isTail && markers.kindOf(id) !== undefined) note(index + at, 'half', id)
+    }
+  }
+  return traces
+}

@@ -1,0 +1,294 @@
+/** Who is let in on which listener, and whose word is taken for whose; over HTTP, as a stranger would try it. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { type IncomingMessage, request } from 'node:http'
+import { join } from 'node:path'
+import { json, text } from 'node:stream/consumers'
+import { suite, test } from 'node:test'
+import { answering, ask, outcomes, refused, taken } from '../support/asking.ts'
+import { until } from '../support/poll.ts'
+import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+const EXPOSED = { QIS_DATA_LISTEN: '0.0.0.0:0', QIS_ADMIN_LISTEN: '0.0.0.0:0', QIS_ADMIN_TOKEN: 'secret' }
+
+/** As fetch will not: with any Host. */
+async function get(url: string, headers: Record<string, string>, method = 'GET'): Promise<IncomingMessage> {
+  const sent = request(url, { method, headers }).end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  return answer
+}
+async function code(answer: IncomingMessage): Promise<string | undefined> {
+  const { error } = (await json(answer)) as { error?: { code: string } }
+  return error?.code
+}
+
+suite('the admin listener', () => {
+  test('beyond loopback shows nothing without the token, on any path, but whether it is well', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, EXPOSED)
+    const paths = [
+      '/metrics',
+      '/qis/status',
+      '/qis/ledger',
+      '/qis/feedback',
+      '/qis/feedback/fb-1',
+      '/',
+      '/nothing',
+      '//',
+      '/qis/%2e%2e/metrics',
+    ]
+    for (const path of [...paths, '/METRICS', '/metrics/', '/healthz/x', '/qis/openapi.json']) {
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS']) {
+        for (const headers of [{}, bearer('wrong'), { authorization: 'Basic secret' }]) {
+          const answer = await get(sidecar.admin + path, headers, method)
+          assert.equal(answer.statusCode, 401, `${method} ${path}`)
+          assert.equal(answer.headers['www-authenticate'], 'Bearer')
+          assert.equal(await code(answer), 'unauthorized')
+        }
+      }
+    }
+    assert.equal((await fetch(`${sidecar.admin}/metrics`, { headers: bearer('secret') })).status, 200)
+    for (const path of ['/healthz', '/readyz']) assert.equal((await fetch(sidecar.admin + path)).status, 200)
+  })
+
+  test('on loopback is open, unless a token is set', async () => {
+    await using upstream = await answering()
+    await using open = await startTestSidecar(upstream.url)
+    assert.equal((await fetch(`${open.admin}/qis/status`)).status, 200)
+    await using closed = await startTestSidecar(upstream.url, { QIS_ADMIN_TOKEN: 'secret' })
+    assert.equal((await fetch(`${closed.admin}/qis/status`)).status, 401)
+    assert.equal((await fetch(`${closed.admin}/qis/status`, { headers: bearer('secret') })).status, 200)
+    const { requestId } = await ask(closed)
+    await taken(await postFeedback(closed.data, { request_id: requestId, rating: 'up' }))
+  })
+
+  test('a token for metrics is good for those and nothing else', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { ...EXPOSED, QIS_METRICS_TOKEN: 'scrape' })
+    const status = async (path: string, token: string) =>
+      (await fetch(sidecar.admin + path, { headers: bearer(token) })).status
+    assert.equal(await status('/metrics', 'scrape'), 200)
+    assert.equal(await status('/qis/status', 'scrape'), 401)
+    assert.equal(await status('/metrics', 'secret'), 200)
+    await using local = await startTestSidecar(upstream.url, { QIS_METRICS_TOKEN: 'scrape' })
+    assert.equal((await fetch(`${local.admin}/metrics`)).status, 401)
+    assert.equal((await fetch(`${local.admin}/qis/status`)).status, 200)
+  })
+
+  test('a token in a file can be replaced without a restart', async () => {
+    await using folder = await tempFolder()
+    const file = join(folder.path, 'tokens')
+    await writeFile(file, 'old\n')
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { ...EXPOSED, QIS_ADMIN_TOKEN: `file:${file}` })
+    const status = async (token: string) =>
+      (await fetch(`${sidecar.admin}/qis/status`, { headers: bearer(token) })).status
+    assert.equal(await status('old'), 200)
+    await writeFile(file, 'new\n')
+    await until('the new token to admit', async () => (await status('new')) === 200)
+    assert.equal(await status('old'), 401)
+  })
+
+  test('is not reached by a page whose name resolves to this machine (DNS rebinding)', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_HOSTS: 'ops.example' })
+    const { port } = new URL(sidecar.admin)
+    const url = `${sidecar.admin}/qis/status`
+    for (const host of [
+      'evil.example',
+      `evil.example:${port}`,
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      'a@127.0.0.1',
+      '127.0.0.1/x',
+      'notlocalhost',
+    ]) {
+      const answer = await get(url, { host })
+      assert.equal(answer.statusCode, 421, host)
+      assert.equal(await code(answer), 'host_refused')
+    }
+    for (const host of [
+      `127.0.0.1:${port}`,
+      'localhost',
+      'LOCALHOST:1',
+      '[::1]:8788',
+      '10.1.2.3',
+      'ops.example:8788',
+      'ops.example.',
+    ]) {
+      assert.equal((await get(url, { host })).statusCode, 200, host)
+    }
+    assert.equal((await get(`${sidecar.admin}/healthz`, { host: 'evil.example' })).statusCode, 200)
+    await using plain = await startTestSidecar(upstream.url)
+    assert.equal((await get(`${plain.admin}/qis/status`, { host: 'ops.example' })).statusCode, 421)
+  })
+
+  test('answers no other page, and tells browsers to keep, frame and guess nothing', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url)
+    for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1', sidecar.data]) {
+      const answer = await get(`${sidecar.admin}/qis/status`, { origin })
+      assert.equal(answer.statusCode, 403, origin)
+      assert.equal(answer.headers['access-control-allow-origin'], undefined)
+    }
+    for (const path of ['/qis/status', '/metrics', '/nothing', '/healthz']) {
+      const { headers } = await get(sidecar.admin + path, { origin: sidecar.admin })
+      assert.match(String(headers['content-security-policy']), /default-src 'none'.*frame-ancestors 'none'/)
+      assert.equal(headers['x-content-type-options'], 'nosniff')
+      assert.equal(headers['cache-control'], 'no-store')
+      assert.equal(headers['referrer-policy'], 'no-referrer')
+    }
+  })
+})
+
+suite('whose word is taken', () => {
+  test('a token speaks for those that stand behind it, and nobody for others by saying so', async () => {
+    await using folder = await tempFolder()
+    const file = join(folder.path, 'tokens')
+    await writeFile(file, 'program app\nperson user\nboth\n')
+    await using upstream = await answering()
+    const settings = { QIS_FEEDBACK_TOKEN: `file:${file}`, QIS_EVALUATOR_TOKEN: 'judge', QIS_ADMIN_TOKEN: 'secret' }
+    await using sidecar = await startTestSidecar(upstream.url, settings)
+    const say = async (token: string, source?: string) => {
+      const { requestId } = await ask(sidecar)
+      const body = { request_id: requestId, rating: 'down', ...(source && { source }) }
+      return postFeedback(sidecar.data, body, token === '' ? {} : bearer(token))
+    }
+    const observed = async (token: string, source?: string) => {
+      await taken(await say(token, source))
+      return (await outcomes(sidecar)).at(-1)?.observer
+    }
+    assert.equal(await observed('program'), 'i')
+    assert.equal(await observed('person'), 'h')
+    assert.equal(await observed('both'), 'h')
+    assert.equal(await observed('both', 'app'), 'i')
+    assert.equal(await observed('judge'), 'e')
+    assert.equal(await observed('secret', 'app'), 'i')
+    await refused(await say('program', 'user'), 403, 'source_refused', 'source')
+    await refused(await say('person', 'app'), 403, 'source_refused', 'source')
+    await refused(await say('judge', 'user'), 403, 'source_refused', 'source')
+    for (const token of ['program', 'person', 'both', 'secret']) {
+      await refused(await say(token, 'evaluator'), 403, 'evaluator_refused', 'source')
+    }
+    for (const token of ['', 'wrong']) await refused(await say(token), 401, 'unauthorized', null)
+    await refused(await say('both', 'implicit'), 422, 'invalid_field', 'source')
+  })
+
+  test('a program sees and changes what programs said, and nothing of what people did', async () => {
+    await using upstream = await answering()
+    const settings = { QIS_FEEDBACK_TOKEN: 'program app' }
+    await using sidecar = await startTestSidecar(upstream.url, settings)
+    const { requestId, receipt } = await ask(sidecar)
+    const mine = await taken(
+      await postFeedback(sidecar.data, { request_id: requestId, score: 0.25 }, bearer('program')),
+    )
+    const theirs = await taken(await postFeedback(sidecar.data, { receipt, rating: 'up', comment: 'thanks' }))
+    const of = (id: string, method = 'GET') =>
+      fetch(`${sidecar.data}/qis/feedback/${id}`, { method, headers: bearer('program') })
+    assert.equal((await of(mine.feedback_id)).status, 200)
+    await refused(await of(theirs.feedback_id), 404, 'unknown_id', 'id')
+    await refused(await of(theirs.feedback_id, 'DELETE'), 404, 'unknown_id', 'id')
+    assert.equal((await of(mine.feedback_id, 'DELETE')).status, 200)
+  })
+
+  test('proxied requests need no token, and theirs is the upstream’s, untouched', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, {
+      ...EXPOSED,
+      QIS_FEEDBACK_TOKEN: 'x',
+      QIS_RATE_LIMIT: '1',
+    })
+    for (let times = 0; times < 5; times++) {
+      const answer = await chat(sidecar.data, 'hello', bearer('sk-of-the-upstream'))
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers.get('content-security-policy'), null)
+    }
+    for (const { headers } of upstream.requests) assert.equal(headers.authorization, 'Bearer sk-of-the-upstream')
+  })
+})
+
+suite('a data listener that has names', () => {
+  test('refuses requests by any other, proxied ones too', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_HOSTS: 'qis.example' })
+    for (const path of ['/v1/models', '/qis/feedback/fb-1']) {
+      const answer = await get(sidecar.data + path, { host: 'evil.example' })
+      assert.equal(answer.statusCode, 421)
+      assert.equal(await code(answer), 'host_refused')
+    }
+    assert.equal(upstream.requests.length, 0)
+    for (const host of ['qis.example', '127.0.0.1']) {
+      await text(await get(`${sidecar.data}/v1/models`, { host }))
+    }
+    assert.equal(upstream.requests.length, 2)
+    await using nameless = await startTestSidecar(upstream.url)
+    await text(await get(`${nameless.data}/v1/models`, { host: 'evil.example' }))
+    assert.equal(upstream.requests.length, 3, 'without names, the upstream judges')
+  })
+
+  test('a page with a name of its own is not ours because it resolves to us', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url)
+    const { port } = new URL(sidecar.data)
+    const page = { host: `evil.example:${port}`, origin: `http://evil.example:${port}` }
+    const answer = await get(`${sidecar.data}/qis/feedback`, page, 'POST')
+    assert.equal(await code(answer), 'origin_refused')
+    const own = { host: `localhost:${port}`, origin: `http://localhost:${port}` }
+    assert.equal(await code(await get(`${sidecar.data}/qis/feedback`, own, 'POST')), 'invalid_field')
+  })
+})
+
+suite('rates', () => {
+  test('of our own endpoints are limited for each address, whether there is such a path or not', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_RATE_LIMIT: '10', QIS_ADMIN_TOKEN: 'secret' })
+    for (const url of [`${sidecar.data}/qis/feedback`, `${sidecar.admin}/qis/status`, `${sidecar.admin}/guess`]) {
+      const statuses: number[] = []
+      for (let times = 0; times < 12; times++) {
+        const answer = await fetch(url, { method: 'POST', headers: bearer(`guess-${times}`), body: '{}' })
+        statuses.push(answer.status)
+        if (answer.status === 429) {
+          assert.ok(Number(answer.headers.get('retry-after')) > 0)
+          assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'rate_limited')
+        }
+      }
+      assert.deepEqual(statuses.slice(-2), [429, 429], url)
+    }
+    assert.equal((await fetch(`${sidecar.admin}/healthz`)).status, 200)
+    assert.equal((await chat(sidecar.data, 'hello')).status, 200)
+  })
+
+  test('of 0 are none', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_RATE_LIMIT: '0' })
+    for (let times = 0; times < 50; times++) {
+      assert.equal((await fetch(`${sidecar.admin}/qis/status`)).status, 200)
+    }
+  })
+})
+
+suite('bodies that cost much and say nothing', () => {
+  test('are refused before they are parsed: depth, and batches of strangers', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { ...EXPOSED })
+    const { requestId, receipt } = await ask(sidecar)
+    const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+    const within = (depth: number) =>
+      `{"request_id":"${requestId}","rating":"up","snapshot":{"a":"\\"[{","b":${nested(depth)}}}`
+    for (const deep of [nested(500_000), within(500_000), '{"a":'.repeat(100_000), within(99)]) {
+      const begun = performance.now()
+      await refused(await postFeedback(sidecar.data, deep, bearer('secret')), 400, 'invalid_json', null)
+      assert.ok(performance.now() - begun < 1_000)
+    }
+    await taken(await postFeedback(sidecar.data, within(98), bearer('secret')))
+    const brackets = { request_id: requestId, comment: '[{"\\'.repeat(500) }
+    await taken(await postFeedback(sidecar.data, brackets, bearer('secret')))
+    const many = (count: number) => Array.from({ length: count }, () => ({ receipt, rating: 'up' }))
+    assert.equal((await postFeedback(sidecar.data, many(20))).status, 207)
+    await refused(await postFeedback(sidecar.data, many(21)), 422, 'invalid_field', '')
+    assert.equal((await postFeedback(sidecar.data, many(1_000), bearer('secret'))).status, 207)
+  })
+})

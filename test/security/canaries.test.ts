@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { runCanaries } from '../canaries/run.ts'
+
+/** Twice around all kinds of request; `npm run canaries` sends ten thousand. */
+const REQUESTS = 130
+
+suite('canaries: what was put into requests stands nowhere but where the operator lets it', () => {
+  for (const keepCorrections of [false, true]) {
+    test(`with corrections ${keepCorrections ? 'kept' : 'not kept'}`, async () => {
+      const result = await runCanaries({ requests: REQUESTS, keepCorrections })
+      assert.deepEqual(result.outside.slice(0, 5), [])
+      assert.deepEqual(result.planted.found, result.planted.of, 'the search finds what is there')
+      assert.ok(result.packets > 0)
+      assert.ok((result.allowed['domain in own traffic'] ?? 0) > 0, 'it looks at what really leaves')
+      assert.ok((result.allowed['comment in own database'] ?? 0) > 0)
+      assert.equal((result.allowed['correction in own database'] ?? 0) > 0, keepCorrections)
+      for (const [place, bytes] of Object.entries(result.bytes)) assert.ok(bytes > 500, `${place} was searched`)
+    })
+  }
+})
