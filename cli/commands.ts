@@ -15,6 +15,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/backup.ts')).backup,
   },
   {
+    name: 'config',
+    summary: 'check the settings, show where each comes from, describe them for editors',
+    load: async () => (await import('./commands/config.ts')).config,
+  },
+  {
     name: 'doctor',
     summary: 'find out what is wrong with a set-up, and what to do',
     load: async () => (await import('./commands/doctor.ts')).doctor,

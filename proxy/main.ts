@@ -5,16 +5,19 @@ import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { createSidecar, type Sidecar } from './components.ts'
-import { type Address, describeVariables, readConfig, unknownVariables } from './config.ts'
+import { readFlags } from './config/flags.ts'
+import type { Flags } from './config/read.ts'
+import { type Address, describeVariables, readConfig, settings, unknownVariables } from './config.ts'
 import { createPracticeModel } from './practice/server.ts'
 import { findUpstream } from './upstream/find.ts'
 
 const USAGE = `qis-sidecar: a proxy in front of an OpenAI-compatible LLM server that learns from other deployments
 which kinds of question the model answers well. No question, answer or user leaves the machine.
 
-Usage: npm start, or node proxy/main.ts [--help]
+Usage: npm start, or node proxy/main.ts [--help] [--SETTING VALUE]…
 
-Settings, from the environment [default]:
+Settings, as environment variables, as lines of qis.config.yaml (data_listen: …) or as flags (--data-listen …), the later
+of which are the stronger [default]:
 ${describeVariables()}
 `
 
@@ -23,14 +26,20 @@ const EXIT_MISCONFIGURED = 2
 const MISCONFIGURED =
   /^ERR_(CONFIG_INVALID|IDENTITY_INVALID|SWARM_INVALID|SPACE_INVALID|EMBEDDER_UNAVAILABLE|DATABASE_(CORRUPT|NEWER|LOCKED|FAILED))$/
 
+/** Where settings are said, beside the file. */
+export interface Said {
+  environment: NodeJS.ProcessEnv
+  flags: Flags
+}
+
 /**
  * Runs until `signal` is aborted; resolves with the exit code.
  *
  * @param err told in one line what was set wrongly
  */
-export async function runSidecar(environment: NodeJS.ProcessEnv, err: Writable, signal: AbortSignal): Promise<number> {
+export async function runSidecar(said: Said, err: Writable, signal: AbortSignal): Promise<number> {
   try {
-    await run(environment, signal)
+    await run(said, signal)
     return 0
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string }
@@ -40,8 +49,8 @@ export async function runSidecar(environment: NodeJS.ProcessEnv, err: Writable, 
   }
 }
 
-async function run(environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
-  const config = readConfig(environment)
+async function run({ environment, flags }: Said, signal: AbortSignal): Promise<void> {
+  const config = readConfig(environment, flags)
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
   const unknown = unknownVariables(environment)
@@ -114,13 +123,23 @@ async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  if (process.argv.includes('--help')) {
+async function main(args: readonly string[]): Promise<number> {
+  const { flags, values } = readFlags(settings, args, { help: { type: 'boolean', default: false } })
+  if (values.help) {
     process.stdout.write(USAGE)
-  } else {
-    const stop = new AbortController()
-    // Once: a second signal ends the process at once.
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
-    process.exitCode = await runSidecar(process.env, process.stderr, stop.signal)
+    return 0
+  }
+  const stop = new AbortController()
+  // Once: a second signal ends the process at once.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  return runSidecar({ environment: process.env, flags }, process.stderr, stop.signal)
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main(process.argv.slice(2))
+  } catch (error) {
+    process.stderr.write(`qis-sidecar: ${error instanceof Error ? error.message : error}; --help says more\n`)
+    process.exitCode = EXIT_MISCONFIGURED
   }
 }
