@@ -25,11 +25,19 @@ export function readFlags<const More extends ParseArgsOptionsConfig>(
   table: Table,
   args: readonly string[],
   more: More,
-): { flags: Flags; values: ReturnType<typeof parseArgs<{ options: More; args: string[] }>>['values'] } {
+  allowPositionals = false,
+): {
+  flags: Flags
+  values: ReturnType<typeof parseArgs<{ options: More; args: string[] }>>['values']
+  positionals: string[]
+} {
   const options = { ...flagOptions(table), ...more }
   let values: Record<string, unknown>
+  let positionals: string[]
   try {
-    values = parseArgs({ args: [...args], options }).values
+    const parsed = parseArgs({ args: [...args], options, allowPositionals })
+    values = parsed.values
+    positionals = parsed.positionals
   } catch (error) {
     throw unknownFlag(error, Object.keys(options)) ?? error
   }
@@ -39,7 +47,7 @@ export function readFlags<const More extends ParseArgsOptionsConfig>(
     if (typeof value === 'string') flags[keyOf(variable)] = value
   }
   if (typeof values[FILE_FLAG] === 'string') flags[FILE_FLAG] = values[FILE_FLAG]
-  return { flags, values: values as never }
+  return { flags, values: values as never, positionals }
 }
 
 function unknownFlag(error: unknown, names: readonly string[]): Error | undefined {
