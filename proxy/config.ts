@@ -4,24 +4,22 @@ import { Type } from '@sinclair/typebox'
 import type { Estimator } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
 import { type AccessConfig, accessVariables } from './config/access.ts'
+import { type Address, address, endpoint, upstreamEntries } from './config/addresses.ts'
 import { DEFAULT_FILE, FILE_VARIABLE, readConfigFile } from './config/file.ts'
 import { FILE_FLAG } from './config/flags.ts'
 import { type NetworkConfig, networkVariables } from './config/network.ts'
 import { type Flags, keyOf, type Reading, readTable, type Table } from './config/read.ts'
 import { type SharingConfig, sharingVariables } from './config/sharing.ts'
 import { type UsesConfig, usesVariables } from './config/uses.ts'
-import { kind, list, listSchema, oneOf, onOff, path, text, type Variable, whole } from './config/variable.ts'
+import { kind, list, oneOf, onOff, path, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
+
+export type { Address } from './config/addresses.ts'
 
 export class ConfigInvalidError extends Error {
   override readonly name = 'ConfigInvalidError'
   readonly code = 'ERR_CONFIG_INVALID'
-}
-
-export interface Address {
-  host: string
-  port: number
 }
 
 export interface Config extends AccessConfig, NetworkConfig, SharingConfig, UsesConfig {
@@ -62,39 +60,6 @@ export interface Config extends AccessConfig, NetworkConfig, SharingConfig, Uses
   otlpEndpoint: string | undefined
   logLevel: string
 }
-
-const address = kind(Type.String({ pattern: ':\\d{1,5}$' }), (text): Address => {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const host = bracketed ?? plain
-  if (!host || Number(port) > 65_535) throw new Error('HOST:PORT, for example 127.0.0.1:8787 or [::1]:8787')
-  return { host, port: Number(port) }
-})
-
-function origin(text: string): string {
-  const url = URL.parse(text)
-  // Clients are told the API's base URL with its /v1; an operator may well paste the same here.
-  if (!url || !/^https?:$/.test(url.protocol) || !/^\/(v1\/?)?$/.test(url.pathname) || url.search || url.username) {
-    throw new Error('an origin like http://127.0.0.1:11434')
-  }
-  return url.origin
-}
-
-const endpoint = kind(Type.String({ pattern: '^https?://' }), text => {
-  const url = URL.parse(text)
-  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('a URL like http://127.0.0.1:4318')
-  return text
-})
-
-const upstreamEntries = kind(listSchema(), (text): UpstreamEntry[] => {
-  const entries = list(text).map(entry => {
-    const [url = '', ...models] = entry.split(/\s+/)
-    return { origin: origin(url), models }
-  })
-  if (entries.length === 0) throw new Error('an origin like http://127.0.0.1:11434')
-  if (new Set(entries.map(entry => entry.origin)).size < entries.length)
-    throw new Error('servers that are all different')
-  return entries
-})
 
 const implicit = kind(
   Type.Union([Type.Boolean(), Type.Array(oneOf(...implicitRules).schema), Type.String()]),
@@ -141,12 +106,14 @@ const variables = {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
+    reloads: true,
     parse: onOff,
   },
   implicit: {
     name: 'QIS_IMPLICIT',
     default: 'on',
     help: `which outcomes are seen without a person: on (all but asked_again), all, off, or some of ${implicitRules.join(', ')}`,
+    reloads: true,
     parse: implicit,
   },
   dataDir: {
@@ -206,36 +173,42 @@ const variables = {
   domainsFile: {
     name: 'QIS_DOMAINS',
     help: 'YAML or JSON file that tells the domain of requests by API key, path or example phrases; see docs/domains.md',
+    reloads: true,
     parse: path,
   },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',
     default: '50',
     help: 'a request waits no longer than this for its embedding',
+    reloads: true,
     parse: whole(1, 10_000),
   },
   adviceBodyBytes: {
     name: 'QIS_ADVICE_BODY_BYTES',
     default: '33554432',
     help: 'larger request bodies pass through without advice',
+    reloads: true,
     parse: whole(1024, 1 << 30),
   },
   maxBodyBytes: {
     name: 'QIS_MAX_BODY_BYTES',
     default: '0',
     help: 'larger request bodies are refused with a 413; 0 for no limit',
+    reloads: true,
     parse: whole(0, Number.MAX_SAFE_INTEGER),
   },
   keepAliveCommentMs: {
     name: 'QIS_KEEP_ALIVE_COMMENT_MS',
     default: '0',
     help: 'while a stream has not begun, send a comment this often, for balancers that give up; 0 for never',
+    reloads: true,
     parse: whole(0, 10 * MINUTE_MS),
   },
   upstreamHeaders: {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
     help: 'whether the upstream is sent the advice as well: on or off',
+    reloads: true,
     parse: onOff,
   },
   connectTimeoutMs: {
@@ -266,6 +239,7 @@ const variables = {
     name: 'QIS_SHUTDOWN_MS',
     default: '30000',
     help: 'for running answers to end after SIGTERM',
+    reloads: true,
     parse: whole(0, 60 * MINUTE_MS),
   },
   capture: {
@@ -284,6 +258,7 @@ const variables = {
     name: 'QIS_LOG_LEVEL',
     default: 'info',
     help: 'fatal, error, warn, info, debug, trace or silent',
+    reloads: true,
     parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
   },
 } satisfies { [K in keyof Config]: Variable<NonNullable<Config[K]>> }
@@ -343,7 +318,8 @@ export function configOf({ values, faults }: Settings): Config {
   return values as unknown as Config
 }
 
-function checkTogether({ values, given }: Reading): string[] {
+/** What is wrong with settings that are each as they must be: whole sentences. */
+export function checkTogether({ values, given }: Pick<Reading, 'values' | 'given'>): string[] {
   const config = values as unknown as Config
   const faults: string[] = []
   const unless = (holds: boolean, setting: keyof Config, fault: string) => {

@@ -7,7 +7,18 @@ import { type Logger, pino } from 'pino'
 import { createSidecar, type Sidecar } from './components.ts'
 import { readFlags } from './config/flags.ts'
 import type { Flags } from './config/read.ts'
-import { type Address, describeVariables, readConfig, settings, unknownVariables } from './config.ts'
+import { reloaded } from './config/reload.ts'
+import {
+  type Address,
+  type Config,
+  configOf,
+  describeVariables,
+  readSettings,
+  type Settings,
+  settings,
+  unknownVariables,
+} from './config.ts'
+import { handleHangUp } from './hang-up.ts'
 import { createPracticeModel } from './practice/server.ts'
 import { findUpstream } from './upstream/find.ts'
 
@@ -50,9 +61,11 @@ export async function runSidecar(said: Said, err: Writable, signal: AbortSignal)
 }
 
 async function run({ environment, flags }: Said, signal: AbortSignal): Promise<void> {
-  const config = readConfig(environment, flags)
+  const config = configOf(readSettings(environment, flags))
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
+  const gone = new AbortController()
+  const hangUp = parts.use(handleHangUp(() => gone.abort()))
   const unknown = unknownVariables(environment)
   if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 
@@ -66,9 +79,28 @@ async function run({ environment, flags }: Said, signal: AbortSignal): Promise<v
     'ready: point your client at the data address',
   )
 
-  if (!signal.aborted) await once(signal, 'abort')
+  let current = config
+  hangUp.onReload(async () => {
+    current = await reload(sidecar, current, readSettings(environment, flags), logger)
+  })
+  const stop = AbortSignal.any([signal, gone.signal])
+  if (!stop.aborted) await once(stop, 'abort')
   logger.info('stopping: running answers may end')
-  await drain(sidecar, config.shutdownMs)
+  await drain(sidecar, current.shutdownMs)
+}
+
+/** The settings that are in force then: those from before where anything was wrong. */
+async function reload(sidecar: Sidecar, current: Config, next: Settings, logger: Logger): Promise<Config> {
+  try {
+    const { config, changed, waiting } = reloaded(current, next)
+    await sidecar.reload(config)
+    logger.info({ changed }, 'the settings were read anew')
+    if (waiting.length > 0) logger.warn({ waiting }, 'these settings take effect when the sidecar is restarted')
+    return config
+  } catch (error) {
+    logger.error({ err: error }, 'the settings were read anew, and nothing was changed: something is wrong with them')
+    return current
+  }
 }
 
 async function findOrPractise(parts: AsyncDisposableStack, logger: Logger): Promise<string> {

@@ -37,27 +37,32 @@ export const accessVariables = {
   adminToken: {
     name: 'QIS_ADMIN_TOKEN',
     help: 'demanded on the admin listener; must be set when bound beyond loopback. A token, its hash as sha256:HEX, or file:PATH with one a line, read anew when it changes',
+    reloads: true,
     parse: token(),
   },
   evaluatorToken: {
     name: 'QIS_EVALUATOR_TOKEN',
     help: 'demanded from evaluators, spelt alike; without it, nobody is one',
+    reloads: true,
     parse: token(),
   },
   feedbackToken: {
     name: 'QIS_FEEDBACK_TOKEN',
     help: 'demanded with feedback that comes without a receipt, spelt alike; words behind it (user, app) say for whom its holder may speak. Unset, the admin token is, when bound beyond loopback',
+    reloads: true,
     parse: token(...FEEDBACK_RIGHTS),
   },
   metricsToken: {
     name: 'QIS_METRICS_TOKEN',
     help: 'demanded for /metrics and good for nothing else, spelt alike; unset, the admin token is',
+    reloads: true,
     parse: token(),
   },
   feedbackOrigins: {
     name: 'QIS_FEEDBACK_ORIGINS',
     default: '',
     help: 'origins of web pages whose browsers may give feedback, by comma, as https://chat.example; * for all',
+    reloads: true,
     parse: pageOrigins,
   },
   hosts: {
@@ -70,6 +75,7 @@ export const accessVariables = {
     name: 'QIS_RATE_LIMIT',
     default: '6000',
     help: 'requests a minute from one address to endpoints of the sidecar itself, never counting proxied ones; 0 for no limit',
+    reloads: true,
     parse: whole(0, 1_000_000),
   },
   stallMs: {

@@ -125,8 +125,8 @@ export function feedbackRoutes(
   }
 
   return async (app: FastifyInstance): Promise<void> => {
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     parseJsonBodies(app)
     for (const url of ['/qis/feedback', '/v1/feedback']) {
       app.post(url, async (request, reply) => {

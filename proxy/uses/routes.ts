@@ -25,8 +25,8 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024
 
 export function usesRoutes({ advice, rerank, access }: UsesRouteComponents, options: UsesRouteOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
       if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
     })
