@@ -4,7 +4,7 @@
  */
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -23,8 +23,8 @@ const { values } = parseArgs({
     'packets-per-second': { type: 'string', default: '10000' },
     /** At the proxy, evenly spaced, whatever the answers do. */
     'requests-per-second': { type: 'string', default: '100' },
-    /** `off` to see what its own thread is good for. */
-    thread: { type: 'string', default: 'on' },
+    /** `on` to see what a thread of its own is good for. */
+    thread: { type: 'string', default: 'off' },
   },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
@@ -106,6 +106,17 @@ async function events(): Promise<Record<string, number>> {
   return Object.fromEntries([...lines].map(([, reason, count]) => [reason, Number(count)]))
 }
 
+/** Seconds of processor that the thread which serves requests has had; true also where others share the cores. */
+async function mainThreadS(): Promise<number> {
+  const { pid } = sidecar.child
+  const stat = await readFile(`/proc/${pid}/task/${pid}/stat`, 'utf8')
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+  return (Number(user) + Number(system)) / 100
+}
+
 const cell = String((await ask(0))['x-qis-cell'])
 const space = (await status()).space.id
 const topic = toTopic(routingKey(space, 'general', Number.parseInt(cell, 16)))
@@ -118,14 +129,17 @@ async function under(kind: FloodOrder['kind'], target: FloodOrder['target']) {
   child.send(order)
   // until packets are made and connections are open
   await measure(2)
+  const before = await mainThreadS()
   const latencies = await measure(seconds)
+  const mainPct = ((await mainThreadS()) - before) * (100 / seconds)
   const [{ sent }] = await result
-  return { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), sent }
+  return { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), sent, mainPct }
 }
 
 await measure(3)
 const address = sidecar.addresses[0] ?? ''
 const figures: Record<string, number[]> = { sink: [], invalid: [], valid: [] }
+const shares: Record<string, number[]> = { sink: [], invalid: [], valid: [] }
 let accepted = 0
 for (let turn = 0; turn < Number(values.rounds); turn += 1) {
   const phases = [
@@ -135,10 +149,11 @@ for (let turn = 0; turn < Number(values.rounds); turn += 1) {
   ] as const
   for (const [name, kind, target] of phases) {
     const before = (await status()).evidence
-    const { p50, p99, sent } = await under(kind, target)
+    const { p50, p99, sent, mainPct } = await under(kind, target)
     figures[name]?.push(p99)
+    shares[name]?.push(mainPct)
     if (name === 'invalid') accepted += (await status()).evidence - before
-    say(`${name}: p50 ${round(p50)} ms, p99 ${round(p99)} ms, ${sent} packets written by them`)
+    say(`${name}: p50 ${round(p50)} ms, p99 ${round(p99)} ms, main thread ${round(mainPct)} %, ${sent} packets written`)
   }
 }
 const counted = await events()
@@ -156,6 +171,9 @@ console.log(
     p99_valid_flood_ms: p99('valid'),
     rise_ms: rise,
     rise_pct: Math.round((rise / p99('sink')) * 1_000) / 10,
+    main_thread_sink_pct: round(median(shares.sink ?? [])),
+    main_thread_flood_pct: round(median(shares.invalid ?? [])),
+    main_thread_valid_flood_pct: round(median(shares.valid ?? [])),
     invalid_accepted: accepted,
     shunned: counted.peer_shunned ?? 0,
     slowed: counted.peer_slowed ?? 0,

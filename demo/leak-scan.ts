@@ -53,6 +53,7 @@ export function spellingsOf(word: string): Spelling[] {
       'escaped',
       escaped(unit => `\\u${unit.toString(16).padStart(4, '0')}`),
     ),
+    spelling('byte list', [...Buffer.from(plain)].join(',')),
     spelling('percent', Buffer.from(plain).toString('hex').replace(/../g, '%$&')),
   ]
   for (const form of new Set([word, plain])) {

@@ -124,7 +124,7 @@ export function createAdviser(components: AdviserComponents, options: { readonly
           time: Math.floor(clock() / 1000),
           ...(strategy !== undefined && { strategy }),
           ...(known !== undefined && { confidence: known }),
-          ...(insight.grade !== 'none' && { expected: Math.round(insight.posterior * 1000) / 1000 }),
+          ...expectationOf(insight),
           ...(refinement && { trial: { type: refinement.type, treated: refinement.treated } }),
         },
       }
@@ -148,4 +148,10 @@ export function createAdviser(components: AdviserComponents, options: { readonly
       return route ? { ...advice, steered: { route, refinement: undefined } } : advice
     },
   }
+}
+
+/** For the record: what the answer will be held against. */
+export function expectationOf(insight: Insight | undefined): Pick<AnswerRecord, 'expected'> {
+  if (!insight || insight.grade === 'none') return {}
+  return { expected: Math.round(insight.posterior * 1000) / 1000 }
 }

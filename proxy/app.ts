@@ -4,8 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Dispatcher } from 'undici'
 import { refuseOtherHosts } from './access/guard.ts'
 import { endStalledClients } from './access/stalls.ts'
-import { answerErrorsWith } from './error-handler.ts'
-import { HttpError, sendError } from './errors.ts'
+import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
 import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
 import { type FeedbackRouteComponents, type FeedbackRouteOptions, feedbackRoutes } from './feedback/routes.ts'
 import { modelListRoute } from './model-list.ts'
@@ -79,9 +78,9 @@ export function createApp(
     // No total time: an upload may be long, and generation longer.
     requestTimeout: 0,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
     rewriteUrl: routed,
-    frameworkErrors: (error, _request, reply) =>
-      void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
+    frameworkErrors: answerFrameworkError,
   })
   // Bodies are the upstream's: none is parsed unless one of our own routes says so.
   app.removeAllContentTypeParsers()

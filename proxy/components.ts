@@ -27,6 +27,7 @@ import { isInsight } from './insight-headers.ts'
 import { createLive } from './live.ts'
 import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
+import { createApiDescription } from './openapi.ts'
 import { createOperations } from './operations.ts'
 import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
@@ -239,6 +240,7 @@ export async function createSidecar(
     admits: authorization => accessNow.current.admits(authorization),
     mayScrape: authorization => accessNow.current.mayScrape(authorization),
   }
+  const api = createApiDescription()
   let ready = true
   const data = createApp(
     {
@@ -267,6 +269,7 @@ export async function createSidecar(
       metrics,
       observer,
       access,
+      api,
       logger,
     },
     live.config,
@@ -283,6 +286,7 @@ export async function createSidecar(
       metrics,
       feedback,
       access,
+      api,
       logger,
       ready: () => ready,
     },

@@ -8,6 +8,7 @@ export const errorCodes = {
   upstream_timeout: 504,
   bad_request: 400,
   not_found: 404,
+  method_not_allowed: 405,
   invalid_json: 400,
   invalid_field: 422,
   contradiction: 422,
@@ -22,6 +23,8 @@ export const errorCodes = {
   unknown_id: 404,
   ambiguous_id: 409,
   body_too_large: 413,
+  headers_too_large: 431,
+  request_timeout: 408,
   unauthorized: 401,
   embedder_unavailable: 503,
   storage_unavailable: 503,
@@ -46,18 +49,14 @@ export class HttpError extends Error {
 export type AnyReply = FastifyReply<RouteGenericInterface, RawServerBase>
 
 export function sendError(reply: AnyReply, error: HttpError): AnyReply {
-  const status = errorCodes[error.code]
   return reply
-    .code(status)
+    .code(errorCodes[error.code])
     .type('application/json; charset=utf-8')
-    .send(
-      JSON.stringify({
-        error: {
-          message: error.message,
-          type: status >= 500 ? 'server_error' : 'invalid_request_error',
-          param: error.field ?? null,
-          code: error.code,
-        },
-      }),
-    )
+    .send(JSON.stringify(errorBody(error)))
+}
+
+/** As OpenAI's API says it. */
+export function errorBody({ code, message, field }: HttpError) {
+  const type = errorCodes[code] >= 500 ? 'server_error' : 'invalid_request_error'
+  return { error: { message, type, param: field ?? null, code } }
 }

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { UNKNOWN_MODEL } from '../router/model-variant.ts'
-import type { Advice, Adviser, Departure } from './advise.ts'
+import { type Advice, type Adviser, type Departure, expectationOf } from './advise.ts'
 import type { Afterwards } from './afterwards.ts'
 import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
 import type { Callers } from './callers.ts'
@@ -147,6 +147,11 @@ export class Exchange implements AnswerSink, Departure {
     if (!advice || !route) return undefined
     const { variant, insight } = route.chosen
     const record = advice.record && { ...advice.record, model: variant }
+    if (record) {
+      // What was expected was expected of another model.
+      delete record.expected
+      Object.assign(record, expectationOf(insight))
+    }
     this.#take({ ...advice, insight, record, steered: { refinement: undefined, ...advice.steered, route } })
     return this.#contents(body)
   }

@@ -3,12 +3,13 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Router } from '../router/router.ts'
 import type { Access } from './access/access.ts'
 import { guard, unlessForAnyone } from './access/guard.ts'
-import { answerErrorsWith } from './error-handler.ts'
-import { HttpError, sendError } from './errors.ts'
+import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
+import { HttpError } from './errors.ts'
 import type { Feedback } from './feedback/feedback.ts'
 import { feedbackItemRoutes, feedbackListRoute, parseJsonBodies } from './feedback/item-routes.ts'
 import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
+import { type ApiDescription, described } from './openapi.ts'
 import type { Status } from './status.ts'
 
 export interface OperationsComponents {
@@ -17,11 +18,19 @@ export interface OperationsComponents {
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
+  api: ApiDescription
   logger: FastifyBaseLogger
   /** False from the moment the process is told to stop. */
   ready(): boolean
 }
 
+const WELL = {
+  type: 'object',
+  required: ['status'],
+  properties: { status: { enum: ['ok', 'ready', 'stopping'] } },
+}
+const OBJECT = { type: 'object' }
+const OFFSET = { offset: { type: 'integer', minimum: 0 } }
 /** Of a list that has to be asked for piece by piece. */
 const PAGE = 100
 /** Nothing here is large or slow; who takes longer to ask is not asking. */
@@ -29,7 +38,7 @@ const REQUEST_MS = 30_000
 const MAX_CONNECTIONS = 1_000
 
 export function createOperations(
-  { router, status, metrics, feedback, access, logger, ready }: OperationsComponents,
+  { router, status, metrics, feedback, access, api, logger, ready }: OperationsComponents,
   options: { rateLimit: number },
 ): FastifyInstance {
   const app = Fastify({
@@ -37,11 +46,14 @@ export function createOperations(
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, _request, reply) =>
-      void sendError(reply, new HttpError('bad_request', error.message, { cause: error })),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
   })
   app.server.maxConnections = MAX_CONNECTIONS
-  answerErrorsWith(app)
+  answerErrorsWith(
+    app,
+    api.watch(app, () => app.listeningOrigin),
+  )
   // Before every route, whoever adds it and wherever, and before paths that are none.
   guard(app, { limits: options, hosts: access.adminHosts })
   app.addHook('onRequest', unlessForAnyone(originCheck({ feedbackOrigins: [] }, access.ownHosts)))
@@ -53,33 +65,56 @@ export function createOperations(
     }),
   )
 
-  app.get('/healthz', { config: { for: 'anyone' } }, async () => ({ status: 'ok' }))
-  app.get('/readyz', { config: { for: 'anyone' } }, async (_request, reply) => {
+  const healthz = described({ summary: 'Whether the process runs', response: { 200: WELL } })
+  app.get('/healthz', { ...healthz, config: { for: 'anyone' } }, async () => ({ status: 'ok' }))
+  const readyz = described({ summary: 'Whether it takes requests', response: { 200: WELL, 503: WELL } })
+  app.get('/readyz', { ...readyz, config: { for: 'anyone' } }, async (_request, reply) => {
     if (ready()) return { status: 'ready' }
     return reply.code(503).send({ status: 'stopping' })
   })
 
   void app.register(async routes => {
-    routes.get('/metrics', { config: { for: 'scrapers' } }, async (_request, reply) =>
+    const scraped = described({ summary: 'Metrics for Prometheus', response: { 200: { type: 'text/plain' } } })
+    routes.get('/metrics', { ...scraped, config: { for: 'scrapers' } }, async (_request, reply) =>
       reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
     )
+    const description = described({ summary: 'This description', response: { 200: OBJECT } })
+    routes.get('/qis/openapi.json', description, async () => api.document())
     parseJsonBodies(routes)
     feedbackListRoute(routes, feedback)
     // Who comes so far may see all.
     feedbackItemRoutes(routes, feedback, () => undefined)
-    routes.get('/qis/status', async () => status())
-    routes.get<Paged>('/qis/peers', async ({ query }) => router.peers(pageOf(query)))
-    routes.get<Paged<{ cell?: string }>>('/qis/packets', async ({ query }) =>
+    const aboutStatus = described({ summary: 'How this node stands in the swarm', response: { 200: OBJECT } })
+    routes.get('/qis/status', aboutStatus, async () => status())
+    const aboutPeers = described({
+      summary: 'Peers, and what came from each',
+      querystring: { type: 'object', properties: OFFSET },
+      response: { 200: OBJECT },
+    })
+    routes.get<Paged>('/qis/peers', aboutPeers, async ({ query }) => router.peers(pageOf(query)))
+    const aboutPackets = described({
+      summary: 'Live packets of peers, newest first',
+      querystring: { type: 'object', properties: { ...OFFSET, cell: { type: 'string', pattern: '^[0-9a-f]{2}$' } } },
+      response: { 200: OBJECT },
+    })
+    routes.get<Paged<{ cell?: string }>>('/qis/packets', aboutPackets, async ({ query }) =>
       router.packets({ ...pageOf(query), cell: cellOf(query.cell) }),
     )
-    routes.get<Paged>('/qis/ledger', async ({ query }) => {
+    const ledger = described({
+      summary: 'What left, newest first',
+      querystring: { type: 'object', properties: OFFSET },
+      response: { 200: { type: 'object', required: ['entries'], properties: { entries: { type: 'array' } } } },
+    })
+    routes.get<Paged>('/qis/ledger', ledger, async ({ query }) => {
       const lines = await router.ledger(pageOf(query))
       const given = Map.groupBy(await feedback.of(lines.map(line => line.requestId)), ({ requestId }) => requestId)
       const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
       return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
     })
-    routes.get('/qis/reliability', async () => router.reliability())
-    routes.get('/qis/ledger/verify', async () => {
+    const reliability = described({ summary: 'What was told, and what came of it', response: { 200: OBJECT } })
+    routes.get('/qis/reliability', reliability, async () => router.reliability())
+    const verify = described({ summary: 'Whether the chain of the ledger is whole', response: { 200: OBJECT } })
+    routes.get('/qis/ledger/verify', verify, async () => {
       const { head, ...verdict } = await router.verifyLedger()
       return { ...verdict, head: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') } }
     })

@@ -6,30 +6,22 @@ import type { Near } from './code-index.ts'
 import { comparedBy } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
-import { createEvidenceIndex, type Evidence, SELF } from './evidence.ts'
-import {
-  type DecodedCode,
-  decode,
-  dotTable,
-  encode,
-  nearestCells,
-  project,
-  referenceTexts,
-  similarity,
-} from './fingerprint.ts'
+import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
+import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeyCache } from './keyspace.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
-import { modelFamily } from './model-variant.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import { createPeers, type Peers } from './peers.ts'
+import { createQueries } from './queries.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
+import { supposedOutcome } from './supposed.ts'
 import type { Calibration } from './synthesis/calibration.ts'
 import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { createMixing } from './synthesis/mixing.ts'
@@ -94,6 +86,8 @@ export interface Surroundings {
   cells: readonly number[]
   /** Live outcomes of any model, own and peers', at most a few dozen: the most similar. */
   neighbours: Near<Evidence>[]
+  /** How far an author of them is to be believed. */
+  standing: EvidenceIndex['standing']
 }
 
 export interface Insight extends Estimate {
@@ -247,7 +241,16 @@ export function createRouter(components: RouterComponents, options: RouterOption
     observer.benefitMeasured(mixing.score(domain, expected, signal, OBSERVER_WEIGHT[seenBy]))
   }
 
-  function told(estimated: Estimate, code: string, { model, prior }: Question): Insight {
+  /** The rule that is compared with reads one cell, however unlike; ours what is alike in several. */
+  const gather = (table: Float32Array, cells: readonly number[]) =>
+    estimator === 'seed'
+      ? evidence.near(table, cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
+      : evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+
+  function weigh(near: readonly Near<Evidence>[], code: string, question: Question): Insight {
+    const { model, domain, strategy, prior } = question
+    const query = { model, domain, strategy, prior: prior ?? PRIOR, now: now(), shares: mixing.shares(domain) }
+    const estimated = estimator === 'seed' ? seedEstimate(near, { ...query, code }) : estimate(near, query, evidence)
     const { confidence: posterior } = estimated
     const confidence = estimator === 'seed' ? posterior : calibration.apply(model, posterior, prior)
     return { ...estimated, code, posterior, confidence }
@@ -303,28 +306,15 @@ export function createRouter(components: RouterComponents, options: RouterOption
         attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
-      const estimated = estimator === 'seed' ? bySeedRule() : byOurs()
-      const insight = told(estimated, query.code, question)
+      const insight = weigh(gather(table(), query.cells), query.code, question)
       query.known = { subject, insight }
       return insight
-
-      function byOurs(): Estimate {
-        const neighbours = evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-        const of = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
-        return estimate(neighbours, of, evidence)
-      }
-      function bySeedRule(): Estimate {
-        const { code, cells } = query
-        const bucket = evidence.near(table(), cells.slice(0, 1), Number.NEGATIVE_INFINITY, maxEvidence)
-        return seedEstimate(bucket, { code, domain, prior, now: now() })
-      }
     },
 
     suppose(question, signals) {
-      const { vector, model, domain, strategy, prior = PRIOR } = question
+      const { vector, model, domain } = question
       const { query, table } = queries.of(vector)
       const dots = table()
-      const neighbours = evidence.near(dots, query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
       // Even an outcome of the very same question is only known by its code.
       const decoded = decode(space, query.code)
       const likeness = similarity(dots, decoded)
@@ -332,8 +322,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         item: supposedOutcome({ code: query.code, model, domain, signal, time: now() }, decoded),
         similarity: likeness,
       }))
-      const asked = { model, domain, strategy, prior, now: now(), shares: mixing.shares(domain) }
-      return told(estimate([...supposed, ...neighbours], asked, evidence), query.code, question)
+      return weigh([...supposed, ...gather(dots, query.cells)], query.code, question)
     },
 
     around(vector) {
@@ -342,6 +331,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         code: query.code,
         cells: query.cells,
         neighbours: evidence.near(table(), query.cells, MIN_SIMILARITY, MAX_NEIGHBOURS),
+        standing: evidence.standing,
       }
     },
 
@@ -411,57 +401,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
   }
 }
 
-/** A person's word on an answer to the question itself, just now. */
-function supposedOutcome(
-  said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>,
-  { cell, norm }: DecodedCode,
-): Evidence {
-  return {
-    ...said,
-    answer: '',
-    observer: 'h',
-    observerWeight: 1,
-    noisy: false,
-    intervention: 0,
-    revision: 0,
-    withdrawn: false,
-    author: SELF,
-    expires: Number.POSITIVE_INFINITY,
-    cell,
-    norm: Math.min(1, norm),
-    trace: { lean: 0, told: 0 },
-    family: modelFamily(said.model),
-    place: 0,
-  }
-}
-
 function says(
   { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
   report: Omit<Report, 'requestId' | 'expected'>,
 ) {
   return !withdrawn && isDeepStrictEqual(held, report)
-}
-
-/** Where a vector falls, and what the last look-up found. Its dot products are soon computed again, and not soon collected. */
-interface PreparedQuery {
-  cells: readonly number[]
-  code: string
-  known?: { subject: string; insight: Insight }
-}
-
-/** Prepares each vector once, for as long as somebody holds it: an embedder's cache gives the same one for equal texts. */
-function createQueries(space: Space, probes: number) {
-  const tableOf = (vector: Float32Array) => dotTable(space, project(space, vector))
-  const prepared = new WeakMap<Float32Array, PreparedQuery>()
-  return {
-    /** With its dot products, made anew where they are wanted again. */
-    of(vector: Float32Array): { query: PreparedQuery; table: () => Float32Array } {
-      const known = prepared.get(vector)
-      if (known) return { query: known, table: () => tableOf(vector) }
-      const table = tableOf(vector)
-      const query = { cells: nearestCells(space, table, probes), code: encode(space, table) }
-      prepared.set(vector, query)
-      return { query, table: () => table }
-    },
-  }
 }

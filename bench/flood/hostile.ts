@@ -30,7 +30,8 @@ const PEERS = 5
 const TICK_MS = 10
 /** Made before the flood, so that making them takes no time from it. */
 const POOL = 4_000
-const COME_BACK_MS = 100
+/** Making a new name costs this side far more than turning it away costs the other; both share the cores here. */
+const COME_BACK_MS = 2_000
 
 async function makePool({ kind, space, cell }: FloodOrder): Promise<Uint8Array[]> {
   const privateKey = await generateKeyPair('Ed25519')

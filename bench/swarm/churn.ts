@@ -11,6 +11,8 @@ export interface ChurnFigures {
   /** Pairs of a packet and a node that wants it in the end, whenever it came. */
   expected: number
   ratio: number
+  /** The same of the nodes that were there all the time. */
+  steadyRatio: number
   arrivalMs: number[]
   lookups: LookupFigures
 }
@@ -27,8 +29,6 @@ export interface SilentFigures {
 }
 
 const LOOK_MS = 1_000
-/** Who announces among silent peers waits for each of them. */
-const PATIENCE_MS = 12_000
 /** A newcomer has found its cells by then. */
 const SETTLE_MS = 15_000
 
@@ -52,6 +52,7 @@ export async function measureChurn(
   const gone = new Map<Member, Journal>()
   const emitted: Emitted[] = []
   const leaving = new Set(mortal)
+  const before = new Set(swarm.alive())
   const pause = (1000 * seconds) / (replacements + 1)
   let over = false
 
@@ -79,8 +80,10 @@ export async function measureChurn(
 
   await Promise.all([replaceSome(), emitUntilOver()])
   const outcome = await untilDelivered(swarm, emitted, gone, withinMs)
+  const steady = swarm.alive().filter(member => before.has(member))
+  const { ratio: steadyRatio } = await untilDelivered(swarm, emitted, gone, 0, steady)
   const lookups = await measureLookups(swarm, random, { count: options.lookups, round: 'churn' })
-  return { seconds, replaced: gone.size, ...outcome, lookups }
+  return { seconds, replaced: gone.size, ...outcome, steadyRatio, lookups }
 }
 
 /** Freezes processes: their kernel still takes connections, and nobody answers. */
@@ -96,11 +99,7 @@ export async function measureSilence(
   }
   const emitted = await emit(swarm, random, { packets, perSecond })
   const outcome = await untilDelivered(swarm, emitted, new Map(), withinMs)
-  const lookups = await measureLookups(swarm, random, {
-    count: options.lookups,
-    round: 'silent',
-    patienceMs: PATIENCE_MS,
-  })
+  const lookups = await measureLookups(swarm, random, { count: options.lookups, round: 'silent' })
   const speakers = swarm.alive()
   for (const member of silent) {
     member.process.thaw()

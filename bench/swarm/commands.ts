@@ -26,7 +26,7 @@ export interface Commands {
   start: { in: { bootstrap: string[] }; out: { id: string; address: string } }
   ask: { in: { node: number; texts: string[] }; out: undefined }
   learn: { in: { node: number; text: string; signal: number }; out: { at: number; answer: string } }
-  join: { in: { node: number; key: RoutingKey }; out: undefined }
+  announce: { in: { node: number; key: RoutingKey; deadlineMs: number }; out: { ms: number } }
   lookup: { in: { node: number; key: RoutingKey; deadlineMs: number }; out: Lookup }
   account: { in: { node: number }; out: Account }
   journal: { in: { node: number }; out: Journal & { copies: [answer: string, copies: number][] } }

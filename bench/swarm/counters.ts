@@ -23,6 +23,8 @@ export interface Counters {
   /** Requests sent, by kind. */
   readonly rpcs: Record<string, number>
   readonly metrics: NonNullable<Libp2pNetworkOptions['metrics']>
+  /** Tells the DHT that this node holds the key, as discovery does. Resolves to how long it took; late ones are given up. */
+  announce(key: RoutingKey, signal: AbortSignal): Promise<number>
   lookup(key: RoutingKey, signal: AbortSignal): Promise<Lookup>
   /** Provider records kept for others and for itself. */
   records(): Promise<number>
@@ -53,6 +55,15 @@ export function createCounters(): Counters {
       components = given
       return onlyCounting(name => (name === OUTBOUND ? outbound : NOTHING))
     },
+    async announce(key, signal) {
+      const begun = performance.now()
+      try {
+        await started().contentRouting.provide(toCid(key), { signal })
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+      return performance.now() - begun
+    },
     lookup: (key, signal) => lookUp(started().contentRouting, key, signal),
     async records() {
       let count = 0
@@ -67,7 +78,12 @@ async function lookUp(routing: ContentRouting, key: RoutingKey, signal: AbortSig
   const lookup: Lookup = { rpcs: 0, failed: 0, ms: 0, firstMs: undefined, found: 0, hops: 0, late: false }
   const depths = new Map<string, number>()
   const onProgress = ({ type, detail }: { type: string; detail?: unknown }) => {
-    if (type === 'kad-dht:query:dial-peer') lookup.rpcs++
+    if (type === 'kad-dht:query:dial-peer') {
+      const asked = String((detail as { peer: object }).peer)
+      lookup.rpcs++
+      // known from the start, whoever names it later
+      depths.set(asked, depths.get(asked) ?? 1)
+    }
     if (type === 'kad-dht:query:query-error') lookup.failed++
     if (type !== 'kad-dht:query:peer-response') return
     const { from, closer, path } = detail as { from: object; closer: { id: object }[]; path: { index: number } }

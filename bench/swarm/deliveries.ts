@@ -87,10 +87,10 @@ export function delivered(
     for (const packet of sent) {
       if (packet.author === member || !wants(journal, packet)) continue
       delivery.expected++
-      const took = (arrivedAt.get(packet.answer) ?? Number.POSITIVE_INFINITY) - packet.at
-      if (took > withinMs) continue
+      const arrived = arrivedAt.get(packet.answer)
+      if (arrived === undefined || arrived - packet.at > withinMs) continue
       delivery.arrived++
-      delivery.arrivalMs.push(took)
+      delivery.arrivalMs.push(arrived - packet.at)
     }
   }
   return delivery

@@ -26,6 +26,7 @@ export function sizesTable(rows: readonly SizeRow[]): string {
       'holder known after ms',
       'found',
       'announcements a key',
+      'ms, p50',
       'delivered',
       'feedback → header ms, p50 / p99',
       'uninterested receivers',
@@ -39,6 +40,7 @@ export function sizesTable(rows: readonly SizeRow[]): string {
       ms(p(lookups.firstMs, 0.5)),
       percent(lookups.foundShare, 0),
       rounded(lookups.announcementsPerKey, 1),
+      ms(p(lookups.announceMs, 0.5)),
       `${rounded(deliveries.ratio, 4)} of ${deliveries.expected}`,
       `${ms(p(deliveries.headerMs, 0.5))} / ${ms(p(deliveries.headerMs, 0.99))}`,
       percent(deliveries.uninterestedShare),
@@ -86,20 +88,33 @@ export function sharesTable(rows: readonly ShareRow[]): string {
 }
 
 export function unrestTable({ churn, silent }: { churn: ChurnFigures; silent: SilentFigures }): string {
-  const row = (name: string, { packets, expected, ratio, arrivalMs, lookups }: Omit<SilentFigures, 'silent'>) => [
+  type Row = Pick<SilentFigures, 'packets' | 'expected' | 'ratio' | 'arrivalMs' | 'lookups'>
+  const row = (name: string, { packets, expected, ratio, arrivalMs, lookups }: Row, others: number) => [
     name,
     packets,
     `${rounded(ratio, 4)} of ${expected}`,
+    rounded(others, 4),
     `${ms(p(arrivalMs, 0.5))} / ${ms(p(arrivalMs, 0.99))}`,
     `${p(lookups.rpcs, 0.5)} / ${p(lookups.rpcs, 0.99)}`,
     `${ms(p(lookups.ms, 0.5))} / ${ms(p(lookups.ms, 0.99))}`,
+    ms(p(lookups.firstMs, 0.5)),
     percent(lookups.foundShare, 0),
   ]
   return table(
-    ['', 'packets', 'delivered', 'feedback → arrival ms, p50 / p99', 'RPCs a look-up', 'ms a look-up', 'found'],
     [
-      row(`${churn.replaced} nodes replaced in ${churn.seconds} s`, { ...churn, caughtUp: Number.NaN }),
-      row(`${silent.silent} nodes silent`, silent),
+      '',
+      'packets',
+      'delivered',
+      'of it, to those there throughout; to the silent, awake again',
+      'feedback → arrival ms, p50 / p99',
+      'RPCs a look-up',
+      'ms a look-up',
+      'holder known after ms',
+      'found',
+    ],
+    [
+      row(`${churn.replaced} nodes replaced in ${churn.seconds} s`, churn, churn.steadyRatio),
+      row(`${silent.silent} nodes silent`, silent, silent.caughtUp),
     ],
   )
 }

@@ -42,7 +42,7 @@ export interface Swarm extends AsyncDisposable {
   journal(member: Member): Promise<Journal>
   usages(): Promise<Usage[]>
   /** Resolves when nobody has announced or looked for anything for a while, or the time is up; tells how long it took. */
-  settle(deadlineMs: number, quietMs?: number): Promise<number>
+  settle(deadlineMs: number): Promise<number>
 }
 
 /** A newcomer knows so many of the first members, as an operator would write into its settings. */
@@ -129,10 +129,10 @@ export function createSwarm(questions: Questions, options: { topics: number }): 
     account,
     journal: ({ process, node }) => process.call('journal', { node }),
     usages: () => Promise.all([...processes.keys()].map(process => process.call('usage', undefined))),
-    async settle(deadlineMs, quietMs = QUIET_MS) {
+    async settle(deadlineMs) {
       const begun = performance.now()
       let [before, since] = [-1, begun]
-      while (performance.now() - begun < deadlineMs && performance.now() - since < quietMs) {
+      while (performance.now() - begun < deadlineMs && performance.now() - since < QUIET_MS) {
         const seen = await sought()
         if (seen !== before) [before, since] = [seen, performance.now()]
         await wait(LOOK_MS)

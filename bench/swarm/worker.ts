@@ -31,9 +31,8 @@ const commands: { [Name in CommandName]: (input: Commands[Name]['in']) => Promis
     return undefined
   },
   learn: ({ node, text, signal }) => nodeAt(node).learn(text, signal),
-  async join({ node, key }) {
-    nodeAt(node).network.join(key)
-    return undefined
+  async announce({ node, key, deadlineMs }) {
+    return { ms: await nodeAt(node).counters.announce(key, AbortSignal.timeout(deadlineMs)) }
   },
   lookup: ({ node, key, deadlineMs }) => nodeAt(node).counters.lookup(key, AbortSignal.timeout(deadlineMs)),
   async account({ node: index }) {

@@ -28,7 +28,7 @@ const MINUTE_MS = 60_000
 const MAX_CALLERS = 10_000
 
 /** Pages come from here alone, run no script but files of ours, and are framed by nobody; nothing is kept or guessed at. */
-const BROWSER_HEADERS: Readonly<Record<string, string>> = {
+export const BROWSER_HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',

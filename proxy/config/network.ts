@@ -40,8 +40,8 @@ export const networkVariables = {
   },
   p2pThread: {
     name: 'QIS_P2P_THREAD',
-    default: 'on',
-    help: 'whether the network has a thread of its own, so that its work holds up no request: on, or off to save memory',
+    default: 'off',
+    help: 'whether the network has a thread of its own, for some 70 MB of memory: on or off',
     parse: onOff,
   },
   swarm: {

@@ -1,11 +1,14 @@
 /** `POST /qis/feedback` and its alias: HTTP around the feedback that feedback.ts takes, one piece or many. */
 import { hash } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Access, Voices } from '../access/access.ts'
 import { guard } from '../access/guard.ts'
 import type { Callers } from '../callers.ts'
+import { notFound } from '../error-handler.ts'
 import { HttpError } from '../errors.ts'
+import type { ApiDescription } from '../openapi.ts'
 import type { Receipts } from '../receipts.ts'
+import { describedFeedback } from './described.ts'
 import type { Feedback } from './feedback.ts'
 import type { FeedbackResult, Idempotency, Reach, SayJob } from './group.ts'
 import { feedbackItemRoutes, parseJsonBodies } from './item-routes.ts'
@@ -18,6 +21,7 @@ export interface FeedbackRouteComponents {
   receipts: Receipts
   callers: Callers
   access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
+  api: Pick<ApiDescription, 'watch'>
 }
 
 export interface FeedbackRouteOptions {
@@ -38,10 +42,12 @@ interface Caller {
 /** A receipt is for whoever was given the answer, person or program. */
 const RECEIPT_VOICES: Voices = ['user', 'app']
 const MAX_BATCH = 1_000
+/** Of those who show no token: each receipt that is none costs a key of its own. */
+const MAX_STRANGERS_BATCH = 20
 const MAX_KEY_CHARS = 256
 
 export function feedbackRoutes(
-  { feedback, receipts, callers, access }: FeedbackRouteComponents,
+  { feedback, receipts, callers, access, api }: FeedbackRouteComponents,
   options: FeedbackRouteOptions,
 ) {
   function callerOf({ headers, ip }: FastifyRequest): Caller {
@@ -73,8 +79,10 @@ export function feedbackRoutes(
   async function takeMany(request: FastifyRequest, batch: { items: readonly unknown[]; path: string }) {
     const caller = callerOf(request)
     const { items, path } = batch
-    if (items.length === 0 || items.length > MAX_BATCH) {
-      throw new HttpError('invalid_field', `a batch has 1 to ${MAX_BATCH} items`, { field: path })
+    const most = caller.voices.length > 0 ? MAX_BATCH : MAX_STRANGERS_BATCH
+    if (items.length === 0 || items.length > most) {
+      const who = most < MAX_BATCH ? ', when no token comes with it' : ''
+      throw new HttpError('invalid_field', `a batch has 1 to ${most} items${who}`, { field: path })
     }
     const [parameter] = Object.keys(request.query as object)
     if (parameter !== undefined) {
@@ -125,11 +133,15 @@ export function feedbackRoutes(
   }
 
   return async (app: FastifyInstance): Promise<void> => {
+    const methodsAt = api.watch(app, () => app.listeningOrigin)
+    const refuse = (request: FastifyRequest, reply: FastifyReply) => {
+      throw notFound(request, reply, methodsAt)
+    }
     guard(app, { limits: options, hosts: undefined })
     app.addHook('onRequest', originCheck(options, access.ownHosts))
     parseJsonBodies(app)
     for (const url of ['/qis/feedback', '/v1/feedback']) {
-      app.post(url, async (request, reply) => {
+      app.post(url, describedFeedback.give, async (request, reply) => {
         const batch = batchOf(request.body)
         return batch
           ? reply.code(207).send(await takeMany(request, batch))
@@ -137,20 +149,16 @@ export function feedbackRoutes(
       })
     }
     // Else the upstream would be asked whether a page may.
-    app.options('/v1/feedback', notFound)
+    app.options('/v1/feedback', refuse)
     feedbackItemRoutes(app, feedback, permit)
     // The rest of the prefix is ours too, so that a typing error is told and not sent to the LLM.
-    app.all('/qis/*', notFound)
+    app.all('/qis/*', refuse)
   }
 }
 
 function failed({ code, message, field }: HttpError, path: string) {
   const at = field?.startsWith(path) || field === undefined ? field : `${path}.${field}`
   return { status: 'error' as const, error: { code, message, field: at ?? path } }
-}
-
-function notFound({ method, url }: FastifyRequest): never {
-  throw new HttpError('not_found', `there is no ${method} ${url} here`)
 }
 
 function mayNotSpeakFor(source: Source, field: string): HttpError {

@@ -11,7 +11,7 @@ const CHOICES = {
   source: sources,
   state: ['kept', 'pending', 'expired'],
 } as const
-const FILTERS = ['since', 'until', 'domain', 'model', 'rating', 'source', 'state', 'limit', 'cursor']
+export const FILTERS = ['since', 'until', 'domain', 'model', 'rating', 'source', 'state', 'limit', 'cursor']
 
 /** @param expected of the answer, 0..1, from what is known now of the model */
 export function viewOf(

@@ -44,7 +44,8 @@ export function createRefining(
   return {
     consider({ url, body, domain, vector }) {
       if (!allowed(domain)) return undefined
-      const nearby = weighNearby(router.around(vector).neighbours, { domain, now: Math.floor(clock() / 1000) })
+      const { neighbours, standing } = router.around(vector)
+      const nearby = weighNearby(neighbours, { domain, now: Math.floor(clock() / 1000), standing })
       for (const { type, share } of correctionShares(nearby)) {
         if (share === 0 || share < threshold) return undefined
         if (trials.of(type, domain)?.state !== 'running') continue

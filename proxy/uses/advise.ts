@@ -71,8 +71,8 @@ export function createAdviceEndpoint(
         throw new HttpError('invalid_field', 'text holds nothing that could be embedded', { field: 'text' })
       }
       const domain = domains.of({ said, url, headers }, vector)
-      const { code, cells, neighbours } = router.around(vector)
-      const nearby = weighNearby(neighbours, { domain: domain.name, now: Math.floor(clock() / 1000) })
+      const { code, cells, neighbours, standing } = router.around(vector)
+      const nearby = weighNearby(neighbours, { domain: domain.name, now: Math.floor(clock() / 1000), standing })
       const told: object[] = []
       for (const name of models) {
         const question: Question = { vector, domain: domain.name, model: modelVariant(name), asked: false }

@@ -98,9 +98,11 @@ export function createRerankEndpoint(
         throw new HttpError('invalid_field', 'query holds nothing that could be embedded', { field: 'query' })
       }
       const domain = domains.of({ said, url, headers }, asked)
-      const nearby = weighNearby(router.around(asked).neighbours, {
+      const { neighbours, standing } = router.around(asked)
+      const nearby = weighNearby(neighbours, {
         domain: domain.name,
         now: Math.floor(clock() / 1000),
+        standing,
       })
       const labels = new Set(read.flatMap(({ source }) => source ?? []))
       const effects = sourceEffects(nearby, labels)

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { runSimulation } from '../../bench/simulate/run.ts'
+import { delivered } from '../../bench/swarm/deliveries.ts'
 import { fitLine, quantile } from '../../bench/swarm/fit.ts'
 import { CLINC, SHARED } from '../../bench/swarm/questions.ts'
-import { type Journal, wanted } from '../../bench/swarm/swarm.ts'
+import { type Journal, type Member, wanted } from '../../bench/swarm/swarm.ts'
 import { answersIn, createWire } from '../../bench/swarm/wire.ts'
 import { fillBlocks } from '../../bench/swarm/write-docs.ts'
 import type { RoutingKey } from '../../router/keyspace.ts'
@@ -18,7 +19,7 @@ const BENCH = join(import.meta.dirname, '../../bench/swarm.ts')
 describe('the bench of the swarm', () => {
   test('on four nodes, delivers everything to those who want it and nothing to others, and says so', {
     skip: missing(join(SHARED, CLINC)),
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     const args = [BENCH, '--quick', '--only', 'sizes', '--n', '4', '--json']
     const { stdout } = await promisify(execFile)(process.execPath, args)
@@ -99,6 +100,21 @@ describe('the bench of the swarm', () => {
     )
     assert.equal(wanted(journal, key, 15, 6), false)
     assert.equal(wanted(journal, 'other' as RoutingKey, 15), false)
+  })
+
+  test('counts a packet as delivered only when it came, however long one waits', () => {
+    const [author, member] = [{}, {}] as Member[]
+    const arrivals = [{ answer: 'a', key: 'k' as RoutingKey, at: 30 }]
+    const journal = { joins: [], leaves: [], visits: [], sent: [], arrivals, changes: [], copies: [] }
+    const packet = { text: '', key: 'k' as RoutingKey, at: 10, author: author as Member }
+    const sent = [
+      { ...packet, answer: 'a' },
+      { ...packet, answer: 'b' },
+    ]
+    const journals = new Map([[member as Member, journal]])
+    const within = (ms: number) => delivered(sent, journals, () => true, ms)
+    assert.deepEqual(within(Number.POSITIVE_INFINITY), { expected: 2, arrived: 1, arrivalMs: [20] })
+    assert.deepEqual(within(19), { expected: 2, arrived: 0, arrivalMs: [] })
   })
 
   test('fills the marked places of a document and refuses one that lacks them', () => {

@@ -215,7 +215,8 @@ function plant(places: ReadonlyMap<string, Buffer>, markers: Markers): { found: 
     marker => Buffer.from(`a${marker}b`).toString('base64'),
     marker => Buffer.from(`aa${marker}`).toString('base64url'),
     marker => gzipSync(`some text and ${marker}`),
-    marker => encodeURIComponent(marker),
+    marker => Buffer.from(marker).toString('hex').replace(/../g, '%$&'),
+    marker => JSON.stringify(Buffer.from(marker)),
   ]
   const found = ways.filter(way => {
     const kind = 'planted'

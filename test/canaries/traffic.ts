@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
+import { sendRaw } from '../support/raw.ts'
 import type { Markers } from './markers.ts'
 
 export interface TrafficOptions {
@@ -176,6 +177,11 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
     outgoing.destroy()
   }
 
+  async function raw(url: string, bytes: string): Promise<void> {
+    sent++
+    await sendRaw(url, bytes, 2_000)
+  }
+
   async function change(): Promise<void> {
     const answer = await post('/v1/chat/completions', question())
     const given = await feedback({ ...receiptOf(answer), rating: 'up', ...words() })
@@ -195,6 +201,9 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
     () => post('/v1/messages', { model: 'm', system: mark('question'), messages: question().messages }),
     () => post('/api/chat', { model: 'm', messages: question().messages }),
     () => post('/generate', { inputs: `${TOPIC} ${mark('question')}` }),
+    () => post('/qis/advise', question(), shared()),
+    () => post('/qis/rerank', { model: 'm', query: mark('question'), documents: [mark('question'), mark('question')] }),
+    () => post('/qis/advise', { [mark('question')]: mark('question'), messages: mark('question') }),
     () => send('GET', `${data}/${mark('question')}/x?y=${mark('question')}`),
     () =>
       send('PUT', `${data}/v1/files/${mark('question')}`, mark('question'), { 'content-type': mark('request header') }),
@@ -248,6 +257,9 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
     () => send('GET', `${admin}/qis/feedback?domain=${mark('feedback')}`),
     () => send('GET', `${admin}/qis/ledger?offset=${mark('feedback')}`),
     () => send('PUT', `${admin}/qis/feedback/${mark('feedback')}`, `{"${mark('feedback')}`),
+    () => raw(data, `GET /${mark('question')} HTTP/1.1\r\nbroken ${mark('question')}\r\n\r\n`),
+    () => raw(admin, `POST /qis/${mark('question')} HTTP/1.1\r\ncontent-length: x\r\n\r\n${mark('question')}`),
+    () => raw(data, `GET / HTTP/1.1\r\nhost: x\r\nx-long: ${mark('question')}${'a'.repeat(70_000)}\r\n\r\n`),
     () => send('GET', `${data}/%zz${mark('question')}`),
   ]
   return kinds.map(kind => async () => {
@@ -260,7 +272,15 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
 /** Everything that the admin listener shows. */
 export async function adminPages(admin: string): Promise<Buffer[]> {
   const pages: Buffer[] = []
-  for (const path of ['/metrics', '/qis/status', '/qis/openapi.json', '/healthz']) {
+  for (const path of [
+    '/metrics',
+    '/qis/status',
+    '/qis/peers',
+    '/qis/packets',
+    '/qis/reliability',
+    '/qis/ledger/verify',
+    '/qis/openapi.json',
+  ]) {
     pages.push(Buffer.from(await (await fetch(admin + path)).arrayBuffer()))
   }
   for (let offset = 0; ; offset += 100) {

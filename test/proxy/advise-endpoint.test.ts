@@ -36,7 +36,8 @@ suite('POST /qis/advise', () => {
     await using sidecar = await startTestSidecar(upstream.url)
     const advise = async (body: object) => (await (await post(sidecar.data, body, { path })).json()) as Told
     const nothing = await advise({ text: DOSE, model: MODEL })
-    assert.deepEqual([nothing.domain, nothing.domain_source, nothing.cells.length], ['general', 'default', 8])
+    assert.deepEqual([nothing.domain, nothing.domain_source], ['general', 'default'])
+    assert.ok(nothing.cells.length >= 8 && nothing.cells.every(({ outcomes }) => outcomes === 0))
     assert.deepEqual(
       [nothing.models[0]?.confidence, nothing.models[0]?.evidence, nothing.models[0]?.variant],
       [null, 'none', 'alpha-7b'],
@@ -49,7 +50,7 @@ suite('POST /qis/advise', () => {
     assert.equal(upstream.requests.length, before)
     const [alpha, beta] = told.models
     assert.ok(alpha && beta)
-    assert.ok(alpha.confidence !== null && alpha.confidence < 0.2)
+    assert.ok(alpha.confidence !== null && alpha.confidence < 0.4)
     const header = (await askModel(sidecar.data, MODEL, DOSE)).header('confidence')
     assert.equal(alpha.confidence.toFixed(2), header, 'the same as an answer would carry')
     assert.deepEqual(alpha.why.this_model, { outcomes: 2, packets: 0, peers: 0, weight: alpha.why.this_model.weight })

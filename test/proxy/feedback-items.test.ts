@@ -75,7 +75,7 @@ suite('one feedback by its id', () => {
     assert.equal((await outcomes(sidecar))[0]?.signal, 0)
     assert.equal((await send('DELETE', url, undefined, holding(mine.receipt))).status, 200)
     assert.partialDeepStrictEqual((await outcomes(sidecar))[0], { signal: 0.5, observer: 'e' })
-    await refused(await send('GET', `${sidecar.data}/qis/feedback`), 404, 'not_found', null)
+    await refused(await send('GET', `${sidecar.data}/qis/feedback`), 405, 'method_not_allowed', null)
   })
 })
 

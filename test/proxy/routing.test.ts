@@ -44,7 +44,7 @@ suite('qis/auto', () => {
     const asked = await askModel(sidecar.data, AUTO, DOSE, { 'x-qis-debug': '1' })
     assert.equal(asked.header('model'), 'alpha-7b')
     assert.equal(asked.header('route'), 'policy=default; reason=best')
-    assert.match(asked.header('route-candidates') ?? '', /^alpha-7b=0\.50~0\.50:0\.50, beta-7b=0\.50~0\.50:0\.50$/)
+    assert.match(asked.header('route-candidates') ?? '', /^alpha-7b=0\.50~0\.\d\d:0\.50, beta-7b=0\.50~0\.\d\d:0\.50$/)
     await rate(sidecar.data, asked, { rating: 'up' })
     await rate(sidecar.data, await askModel(sidecar.data, 'beta-7b', DOSE), { rating: 'up' })
     const kept = (await outcomes(sidecar)).map(({ model, intervention }) => [model, intervention])

@@ -200,10 +200,10 @@ describe('interest', () => {
       }),
     })
     await b.ask(LINKED_LIST)
-    assert.deepEqual([b.router.status().keys, visits], [1, 10])
+    await until(() => visits === 10, 'two at a time, all were visited')
     await b.ask(TRAIN)
-    await until(() => b.accepted.length === 1, 'the visit brought it')
-    assert.deepEqual([b.router.status().keys, visits], [1, 21])
+    await until(() => b.accepted.length === 1 && visits === 21, 'the visit brought it')
+    assert.equal(b.router.status().keys, 1)
     await b.ask(TRAIN)
     assert.deepEqual([b.router.status().keys, visits], [1, 21], 'the heavier cell took the place of the lighter')
   })

@@ -15,7 +15,9 @@ import { judgeTrial } from '../../router/synthesis/trial.ts'
 import { FLIGHT, MODEL, startNode, TRAIN } from '../support/router-node.ts'
 import { NOW, someEvidence, until } from '../support/router-support.ts'
 
-const here = { domain: 'general', now: NOW }
+const standing = (author: string) =>
+  author === SELF ? 'self' : author.startsWith('proven') ? 'proven' : author === 'liar' ? 'distrusted' : 'unproven'
+const here = { domain: 'general', now: NOW, standing } as const
 
 function near(changes: Parameters<typeof someEvidence>[0] & { similarity?: number } = {}): Near<Evidence> {
   const { similarity = 1, ...said } = changes
@@ -50,8 +52,13 @@ describe('what outcomes near a question weigh', () => {
           here,
         ),
       )
-    assert.ok(Math.abs(from(() => 'peer') - 2) < 1e-9)
-    assert.ok(Math.abs(from(at => `peer-${at}`) - 8) < 1e-9)
+    assert.ok(Math.abs(from(() => 'proven') - 2) < 1e-9)
+    assert.ok(Math.abs(from(at => `stranger-${at}`) - 2) < 1e-9, 'all strangers are one peer')
+    assert.equal(
+      from(() => 'liar'),
+      0,
+    )
+    assert.ok(Math.abs(from(at => `proven-${at}`) - 8) < 1e-9)
     assert.equal(
       from(() => SELF),
       100,

@@ -269,3 +269,26 @@ suite('rates', () => {
     }
   })
 })
+
+suite('bodies that cost much and say nothing', () => {
+  test('are refused before they are parsed: depth, and batches of strangers', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { ...EXPOSED })
+    const { requestId, receipt } = await ask(sidecar)
+    const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+    const within = (depth: number) =>
+      `{"request_id":"${requestId}","rating":"up","snapshot":{"a":"\\"[{","b":${nested(depth)}}}`
+    for (const deep of [nested(500_000), within(500_000), '{"a":'.repeat(100_000), within(99)]) {
+      const begun = performance.now()
+      await refused(await postFeedback(sidecar.data, deep, bearer('secret')), 400, 'invalid_json', null)
+      assert.ok(performance.now() - begun < 1_000)
+    }
+    await taken(await postFeedback(sidecar.data, within(98), bearer('secret')))
+    const brackets = { request_id: requestId, comment: '[{"\\'.repeat(500) }
+    await taken(await postFeedback(sidecar.data, brackets, bearer('secret')))
+    const many = (count: number) => Array.from({ length: count }, () => ({ receipt, rating: 'up' }))
+    assert.equal((await postFeedback(sidecar.data, many(20))).status, 207)
+    await refused(await postFeedback(sidecar.data, many(21)), 422, 'invalid_field', '')
+    assert.equal((await postFeedback(sidecar.data, many(1_000), bearer('secret'))).status, 207)
+  })
+})

@@ -37,7 +37,7 @@ export async function forge(count: number, token: string): Promise<ForgeryResult
   const tokens = Math.floor(count / 2)
   const receipts = count - tokens
   const tokens_accepted = await tryTokens(sidecar, tokens, { token, requestId })
-  const receipts_accepted = await tryReceipts(sidecar, receipts, receipt)
+  const receipts_accepted = await tryReceipts(sidecar, receipts, { fresh: receipt, token })
   const admitted = await fetch(`${sidecar.admin}/qis/status`, { headers: { authorization: `Bearer ${token}` } })
   const opened = await postFeedback(sidecar.data, { receipt, rating: 'up' })
   const true_accepted = admitted.status === 200 && opened.status === 202
@@ -73,14 +73,18 @@ async function tryTokens(
   return accepted
 }
 
-async function tryReceipts({ data, dataDir }: TestSidecar, count: number, fresh: string): Promise<number> {
+async function tryReceipts(
+  { data, dataDir }: TestSidecar,
+  count: number,
+  { fresh, token }: { fresh: string; token: string },
+): Promise<number> {
   const key = Buffer.from((await readFile(join(dataDir, 'receipt.key'), 'utf8')).trim(), 'base64')
   const receipts = createReceipts([key], { lifetimeS: LIFETIME_S })
   const forgeries = forgedReceipts(count, { fresh, receipts, lifetimeS: LIFETIME_S }).toArray()
   let accepted = 0
   for (let from = 0; from < forgeries.length; from += BATCH) {
     const batch = forgeries.slice(from, from + BATCH).map(receipt => ({ receipt, rating: 'down' }))
-    const answer = await postFeedback(data, batch)
+    const answer = await postFeedback(data, batch, { authorization: `Bearer ${token}` })
     const { results } = (await answer.json()) as { results: { status: string }[] }
     if (results.length !== batch.length) throw new Error(`a batch was answered with ${answer.status}`)
     accepted += results.filter(({ status }) => status !== 'error').length

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { NetworkObserver } from '../../../router/network/events.ts'
 import type { Libp2pNetwork } from '../../../router/network/libp2p.ts'
 import { createLibp2pNetwork, type Libp2pNetworkOptions } from '../../../router/network/libp2p.ts'
 import type { Network, NetworkHandlers } from '../../../router/network/network.ts'
@@ -20,17 +21,23 @@ const UNBOUNDED = {
 export const quiet = { debug() {}, info() {}, warn() {} }
 
 export interface Libp2pSwarm extends AsyncDisposable {
-  add(handlers: NetworkHandlers, options?: Libp2pNetworkOptions): Promise<Libp2pNetwork>
+  add(
+    handlers: NetworkHandlers,
+    options?: Libp2pNetworkOptions & { observer?: NetworkObserver },
+  ): Promise<Libp2pNetwork>
 }
 
 export function createLibp2pSwarm(): Libp2pSwarm {
   const stack = new AsyncDisposableStack()
   let bootstrap: string[] | undefined
   return {
-    async add(handlers, options = {}) {
+    async add(handlers, { observer, ...options } = {}) {
       const privateKey = await generateKeyPair('Ed25519')
       const network = stack.use(
-        createLibp2pNetwork({ privateKey, logger: quiet }, { bootstrap: bootstrap ?? [], ...options }),
+        createLibp2pNetwork(
+          { privateKey, logger: quiet, ...(observer && { observer }) },
+          { bootstrap: bootstrap ?? [], ...options },
+        ),
       )
       await network.start(handlers)
       bootstrap ??= network.status().addresses

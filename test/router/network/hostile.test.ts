@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { suite, test } from 'node:test'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { identify } from '@libp2p/identify'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p } from 'libp2p'
+import { routingKey, toTopic } from '../../../router/keyspace.ts'
+import type { NetworkEvent } from '../../../router/network/events.ts'
+import type { Libp2pNetworkOptions } from '../../../router/network/libp2p.ts'
+import { publishUntilHeard, recorder, until, utf8 } from '../../contracts/network.ts'
+import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
+
+const key = routingKey('0123abcd', 'legal', 42)
+
+/** A network that has joined the key, and a peer that honest nodes and hostile ones may compete for. */
+async function besieged(options: Libp2pNetworkOptions = {}) {
+  const stack = new AsyncDisposableStack()
+  const swarm = stack.use(createLibp2pSwarm())
+  const events: NetworkEvent[] = []
+  const heard = recorder(text => (text.startsWith('bad') ? 'reject' : 'accept'))
+  const victim = await swarm.add(heard, { ...options, observer: { networkEvent: event => events.push(event) } })
+  victim.join(key)
+  return { swarm, victim, heard, events, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+type Besieged = Awaited<ReturnType<typeof besieged>>
+
+/** An honest node finds the victim and is heard, whatever has happened to it. */
+async function isWell({ swarm, victim, heard }: Besieged): Promise<void> {
+  const honest = await swarm.add(recorder(), { bootstrap: victim.status().addresses })
+  honest.join(key)
+  await publishUntilHeard(honest, key, heard)
+}
+
+/** A peer that opens one stream and writes what it likes. */
+async function intruder({ victim }: Besieged, protocol: string) {
+  const node = await startBareNode()
+  const stream = await node.dialProtocol(addressOf(victim), protocol)
+  return { node, stream, [Symbol.asyncDispose]: async () => node.stop() }
+}
+
+const RUBBISH: [string, Uint8Array][] = [
+  ['nothing but a length', Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f)],
+  ['a length without end', new Uint8Array(20).fill(0xff)],
+  ['an empty frame', Uint8Array.of(0)],
+  ['half a frame', Uint8Array.of(100, 1, 2, 3)],
+  ['a frame of noise', Uint8Array.of(8, 250, 251, 252, 253, 254, 255, 256, 0)],
+  ['a frame that claims a megabyte', Uint8Array.of(0x80, 0x80, 0x40, ...new Uint8Array(1_000))],
+  ['a field that is longer than its frame', Uint8Array.of(4, 0x12, 0xff, 0x7f, 1)],
+]
+
+suite('a malformed frame', () => {
+  for (const protocol of ['/meshsub/1.2.0', '/qis/kad/1.0.0', '/qis/sync/1.0.0', '/ipfs/ping/1.0.0']) {
+    test(`of every kind, on ${protocol}, harms nobody`, async () => {
+      await using siege = await besieged()
+      for (const [what, bytes] of RUBBISH) {
+        await using rogue = await intruder(siege, protocol).catch(cause => assert.fail(`${what}: ${cause}`))
+        try {
+          rogue.stream.send(bytes)
+        } catch {
+          // one that answers unasked has closed the stream already
+        }
+        await rogue.stream.close().catch(() => {})
+      }
+      await isWell(siege)
+      assert.deepEqual(
+        siege.heard.texts(key).filter(text => !text.startsWith('hello')),
+        [],
+      )
+    })
+  }
+
+  test('before any protocol, in place of the handshake, harms nobody', async () => {
+    await using siege = await besieged({ dialDeadlineMs: 500 })
+    const { port, address } = hostOf(siege)
+    for (const [, bytes] of RUBBISH) {
+      const socket = connect(port, address)
+      socket.write(bytes)
+      // the victim hangs up by itself, also on who says nothing more
+      await ended(socket)
+    }
+    await isWell(siege)
+  })
+})
+
+suite('a peer that wears others out', () => {
+  test('by connecting and saying nothing: it is cut, and counted', async () => {
+    await using siege = await besieged({ dialDeadlineMs: 300 })
+    const { port, address } = hostOf(siege)
+    const sockets = Array.from({ length: 20 }, () => connect(port, address))
+    await Promise.all(sockets.map(ended))
+    await isWell(siege)
+  })
+
+  test('by speaking none of our protocols: it is cut, and counted', async () => {
+    await using siege = await besieged({ silentMs: 50 })
+    const mute = await createLibp2p({
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      connectionGater: { denyDialMultiaddr: () => false },
+      services: { identify: identify() },
+    })
+    try {
+      await mute.dial(addressOf(siege.victim))
+      await until(() => siege.events.includes('connection_silent'), 'it is counted')
+      await until(() => mute.getConnections().length === 0, 'it is cut')
+    } finally {
+      await mute.stop()
+    }
+  })
+
+  test('by flooding: its connection is slowed down, and an honest peer is heard meanwhile', async () => {
+    await using siege = await besieged({ peerCostPerSecond: 10_000 })
+    await using rogue = await intruder(siege, '/meshsub/1.2.0')
+    let written = 0
+    const flood = setInterval(() => {
+      if (rogue.stream.writeStatus !== 'writable') return
+      written += 1
+      rogue.stream.send(gossip(`flood ${written} `.padEnd(500, 'x')))
+    }, 1)
+    try {
+      await until(() => siege.events.includes('peer_slowed'), 'it is slowed down')
+      await isWell(siege)
+    } finally {
+      clearInterval(flood)
+    }
+  })
+
+  test('by breaking rules: it is shunned, and so is its host for a while when it comes back under new names', async () => {
+    await using siege = await besieged()
+    for (let name = 0; name < 4 && !siege.events.includes('connection_hasty'); name += 1) {
+      const rogue = await intruder(siege, '/meshsub/1.2.0').catch(() => undefined)
+      if (rogue === undefined) continue
+      await using _ = rogue
+      const closed = once(rogue.stream, 'close')
+      for (let index = 0; index < 20; index += 1) rogue.stream.send(gossip(`bad ${name} ${index}`))
+      await closed
+    }
+    assert.ok(siege.events.filter(event => event === 'peer_shunned').length >= 2)
+    await until(() => siege.events.includes('connection_hasty') || retryOnce(siege), 'its host has to wait')
+  })
+
+  function retryOnce(siege: Besieged): boolean {
+    const { port, address } = hostOf(siege)
+    connect(port, address).on('error', () => {})
+    return false
+  }
+})
+
+suite('an eclipse attempt', () => {
+  test('callers that take every place for callers do not keep a node from its bootstrap peer, nor from packets', async () => {
+    await using swarm = createLibp2pSwarm()
+    const heard = recorder()
+    const hub = await swarm.add(recorder())
+    const victim = await swarm.add(heard, { maxConnections: 8, bootstrap: [] })
+    victim.join(key)
+    const hostile = await Promise.all(Array.from({ length: 12 }, () => startBareNode()))
+    try {
+      await Promise.allSettled(
+        hostile.map(async node => {
+          node.services.pubsub.subscribe(toTopic(key))
+          await node.dial(addressOf(victim))
+        }),
+      )
+      await until(() => victim.status().peers.length >= 6, 'they are all around it')
+      await victim.reconfigure({ bootstrap: hub.status().addresses })
+      await until(() => victim.status().peers.includes(hub.status().id), 'it reaches its bootstrap peer')
+      const honest = await swarm.add(recorder())
+      honest.join(key)
+      await publishUntilHeard(honest, key, heard)
+    } finally {
+      await Promise.all(hostile.map(node => node.stop()))
+    }
+  })
+})
+
+/** Resolves when the other side has hung up, however rudely. */
+function ended(socket: Socket): Promise<void> {
+  return new Promise(resolve => void socket.on('error', () => {}).on('close', () => resolve()))
+}
+
+function hostOf({ victim }: Besieged): { address: string; port: number } {
+  const [, , address = '', , port = ''] = (victim.status().addresses[0] ?? '').split('/')
+  return { address, port: Number(port) }
+}
+
+/** A packet on its own in a length-prefixed gossip RPC. */
+function gossip(text: string): Uint8Array {
+  const field = (tag: number, bytes: Uint8Array) => Buffer.concat([Buffer.of(tag), varint(bytes.length), bytes])
+  const rpc = field(0x12, Buffer.concat([field(0x12, utf8(text)), field(0x22, utf8(toTopic(key)))]))
+  return Buffer.concat([varint(rpc.length), rpc])
+}
+
+function varint(value: number): Buffer {
+  return value < 128 ? Buffer.of(value) : Buffer.of((value & 127) | 128, value >> 7)
+}
