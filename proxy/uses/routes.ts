@@ -29,8 +29,8 @@ const OBJECT = { type: 'object' }
 export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents, options: UsesRouteOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     api.watch(app, () => app.listeningOrigin)
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
       if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
     })
