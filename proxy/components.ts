@@ -36,6 +36,7 @@ import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
 import { readPolicies } from './routing/policies.ts'
 import { createRouting } from './routing/routing.ts'
 import { sharingOptions } from './sharing.ts'
+import { createStatus } from './status.ts'
 import { openSwarmAccess } from './swarm-access.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
@@ -221,7 +222,19 @@ export async function createSidecar(
     tunnel.cut()
     return data.close()
   })
-  const admin = createOperations({ router, metrics, feedback, access, api, logger, ready: () => ready }, config)
+  const admin = createOperations(
+    {
+      router,
+      status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
+      metrics,
+      feedback,
+      access,
+      api,
+      logger,
+      ready: () => ready,
+    },
+    config,
+  )
   parts.defer(() => admin.close())
 
   await router.start()

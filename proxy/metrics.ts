@@ -22,6 +22,7 @@ export interface Metrics extends RouterObserver, NetworkObserver, ObservationMet
   clientLeft(): void
   feedbackTaken(rating: string, status: string, source: string): void
   indexFailed(): void
+  totals(): Promise<Totals>
   /** Read at each scrape. */
   watchUpstreams(read: () => UpstreamStatus[]): void
   /** Read at each scrape. */
@@ -30,6 +31,14 @@ export interface Metrics extends RouterObserver, NetworkObserver, ObservationMet
   watchReliability(read: () => Reliability): void
   /** Read at each scrape. */
   watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
+}
+
+/** Since the process started. */
+export interface Totals {
+  /** Proxied requests by whether their path carries a question. */
+  requests: { query: number; other: number }
+  /** Feedback taken, by rating. */
+  feedback: Record<string, number>
 }
 
 const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
@@ -166,6 +175,12 @@ export function createMetrics(): Metrics {
     departureDeferred: () => deferred.inc(),
     networkEvent: reason => networkEvents.inc({ reason }),
     benefitMeasured: ({ domain, nats }) => benefit.set({ domain }, nats),
+    async totals() {
+      return {
+        requests: { query: 0, other: 0, ...sumBy('kind', await requests.get()) },
+        feedback: sumBy('rating', await feedback.get()),
+      }
+    },
     watchUpstreams(read) {
       new Gauge({
         name: 'qis_upstream_up',
@@ -235,4 +250,16 @@ export function createMetrics(): Metrics {
       gauge('qis_evidence', 'Live outcomes in memory, own and of peers', () => read().evidence)
     },
   }
+}
+
+function sumBy<T extends string>(
+  label: T,
+  { values }: { values: { value: number; labels: Partial<Record<T, string | number>> }[] },
+): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const { labels, value } of values) {
+    const name = String(labels[label])
+    sums[name] = (sums[name] ?? 0) + value
+  }
+  return sums
 }

@@ -10,9 +10,11 @@ import { feedbackItemRoutes, feedbackListRoute, parseJsonBodies } from './feedba
 import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
 import { type ApiDescription, described } from './openapi.ts'
+import type { Status } from './status.ts'
 
 export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'status'>
+  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'peers' | 'packets'>
+  status: () => Promise<Status>
   metrics: Metrics
   feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
@@ -22,19 +24,21 @@ export interface OperationsComponents {
   ready(): boolean
 }
 
-const LEDGER_PAGE = 100
 const WELL = {
   type: 'object',
   required: ['status'],
   properties: { status: { enum: ['ok', 'ready', 'stopping'] } },
 }
 const OBJECT = { type: 'object' }
+const OFFSET = { offset: { type: 'integer', minimum: 0 } }
+/** Of a list that has to be asked for piece by piece. */
+const PAGE = 100
 /** Nothing here is large or slow; who takes longer to ask is not asking. */
 const REQUEST_MS = 30_000
 const MAX_CONNECTIONS = 1_000
 
 export function createOperations(
-  { router, metrics, feedback, access, api, logger, ready }: OperationsComponents,
+  { router, status, metrics, feedback, access, api, logger, ready }: OperationsComponents,
   options: { rateLimit: number },
 ): FastifyInstance {
   const app = Fastify({
@@ -80,28 +84,60 @@ export function createOperations(
     feedbackListRoute(routes, feedback)
     // Who comes so far may see all.
     feedbackItemRoutes(routes, feedback, () => undefined)
-    const status = described({ summary: 'How this node stands in the swarm', response: { 200: OBJECT } })
-    routes.get('/qis/status', status, async () => router.status())
+    const aboutStatus = described({ summary: 'How this node stands in the swarm', response: { 200: OBJECT } })
+    routes.get('/qis/status', aboutStatus, async () => status())
+    const aboutPeers = described({
+      summary: 'Peers, and what came from each',
+      querystring: { type: 'object', properties: OFFSET },
+      response: { 200: OBJECT },
+    })
+    routes.get<Paged>('/qis/peers', aboutPeers, async ({ query }) => router.peers(pageOf(query)))
+    const aboutPackets = described({
+      summary: 'Live packets of peers, newest first',
+      querystring: { type: 'object', properties: { ...OFFSET, cell: { type: 'string', pattern: '^[0-9a-f]{2}$' } } },
+      response: { 200: OBJECT },
+    })
+    routes.get<Paged<{ cell?: string }>>('/qis/packets', aboutPackets, async ({ query }) =>
+      router.packets({ ...pageOf(query), cell: cellOf(query.cell) }),
+    )
     const ledger = described({
       summary: 'What left, newest first',
-      querystring: { type: 'object', properties: { offset: { type: 'integer', minimum: 0 } } },
+      querystring: { type: 'object', properties: OFFSET },
       response: { 200: { type: 'object', required: ['entries'], properties: { entries: { type: 'array' } } } },
     })
-    routes.get<{ Querystring: { offset?: string } }>('/qis/ledger', ledger, async request => {
-      const offset = Number(request.query.offset ?? 0)
-      if (!Number.isSafeInteger(offset) || offset < 0) {
-        throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
-      }
-      const lines = await router.ledger({ offset, limit: LEDGER_PAGE })
+    routes.get<Paged>('/qis/ledger', ledger, async ({ query }) => {
+      const lines = await router.ledger(pageOf(query))
       const given = Map.groupBy(await feedback.of(lines.map(line => line.requestId)), ({ requestId }) => requestId)
       const ids = (requestId: string) => given.get(requestId)?.map(({ id }) => id) ?? []
       return { entries: lines.map(line => ({ ...line, feedback: ids(line.requestId) })) }
     })
-    routes.get('/qis/reliability', async () => router.reliability())
-    routes.get('/qis/ledger/verify', async () => {
+    const reliability = described({ summary: 'What was told, and what came of it', response: { 200: OBJECT } })
+    routes.get('/qis/reliability', reliability, async () => router.reliability())
+    const verify = described({ summary: 'Whether the chain of the ledger is whole', response: { 200: OBJECT } })
+    routes.get('/qis/ledger/verify', verify, async () => {
       const { head, ...verdict } = await router.verifyLedger()
       return { ...verdict, head: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') } }
     })
   })
   return app
+}
+
+interface Paged<More = object> {
+  Querystring: { offset?: string } & More
+}
+
+function pageOf({ offset: text = '0' }: { offset?: string }): { offset: number; limit: number } {
+  const offset = Number(text)
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
+  }
+  return { offset, limit: PAGE }
+}
+
+function cellOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[0-9a-f]{2}$/i.test(text)) {
+    throw new HttpError('invalid_field', 'cell must be two hex digits, as a fingerprint begins with', { field: 'cell' })
+  }
+  return Number.parseInt(text, 16)
 }

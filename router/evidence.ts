@@ -23,6 +23,8 @@ export interface Evidence extends Outcome, Placed {
   norm: number
   /** What its observer's word is worth, less what noise has taken from it. */
   observerWeight: number
+  /** Whether its author has put noise on the signal, which is unbiased here and may lie outside 0..1. */
+  noisy: boolean
   /** What it has told of its author so far; see agreement.ts. */
   trace: Trace
 }
@@ -33,7 +35,9 @@ export interface EvidenceIndex {
   readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
   put(
-    entry: Omit<Evidence, 'cell' | 'family' | 'norm' | 'place' | 'observerWeight' | 'trace'> & { epsilon?: Epsilon },
+    entry: Omit<Evidence, 'cell' | 'family' | 'norm' | 'place' | 'observerWeight' | 'noisy' | 'trace'> & {
+      epsilon?: Epsilon
+    },
   ): boolean
   /**
    * Evidence of these cells that is at least so similar to a query, whose table `dotTable` of fingerprint.ts made: this
@@ -41,6 +45,10 @@ export interface EvidenceIndex {
    * `limit` most similar codes at most. What peers say who were found out is left out.
    */
   near(table: Float32Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
+  /** What peers say, the last to arrive first; of one cell, 0..255, or of all. */
+  foreign(page: { cell?: number | undefined; offset: number; limit: number }): { total: number; items: Evidence[] }
+  /** How many of its entries are of each peer. */
+  readonly authors: ReadonlyMap<string, number>
   /** How far an author is to be believed. */
   standing(author: string): Standing
   /** What a model's outcomes are on average, as far as this site alone or everyone can tell. */
@@ -73,6 +81,7 @@ export function createEvidenceIndex(
   /** Oldest arrival first; a replaced entry moves to the end. Apart, so that no flood of peers' drowns our own. */
   const own = new Map<string, Evidence>()
   const foreign = new Map<string, Evidence>()
+  const authors = new Map<string, number>()
   const holding = (author: string) => (author === SELF ? own : foreign)
   /** One more is there for a moment when the oldest has to make room. Apart, so that no flood of strangers' drowns the rest. */
   const codes = {
@@ -99,9 +108,16 @@ export function createEvidenceIndex(
     tallies.count(tallyKey(entry.model), entry.author, entry.signal, weight)
     tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, weight)
   }
+  const countAuthor = ({ author }: Evidence, change: 1 | -1) => {
+    if (author === SELF) return
+    const entries = (authors.get(author) ?? 0) + change
+    if (entries > 0) authors.set(author, entries)
+    else authors.delete(author)
+  }
   const remove = (id: string, entry: Evidence) => {
     version++
     holding(entry.author).delete(id)
+    countAuthor(entry, -1)
     indexOf(entry.author)?.remove(entry, entry.cell)
     count(entry, -1)
   }
@@ -170,9 +186,11 @@ export function createEvidenceIndex(
         place: 0,
         signal: epsilon === undefined ? said.signal : unbiased(said.signal, epsilon),
         observerWeight: OBSERVER_WEIGHT[said.observer] * (epsilon === undefined ? 1 : noiseWeight(epsilon)),
+        noisy: epsilon !== undefined,
         trace: { lean: 0, told: 0 },
       }
       holding(entry.author).set(id, entry)
+      countAuthor(entry, 1)
       version++
       indexOf(entry.author)?.add(entry, decoded)
       count(entry, 1)
@@ -189,6 +207,11 @@ export function createEvidenceIndex(
       for (const near of codes.unproven.near(table, cells, minSimilarity, limit)) found.push(near)
       return found
     },
+    foreign({ cell, offset, limit }) {
+      const wanted = [...foreign.values()].filter(entry => cell === undefined || entry.cell === cell).reverse()
+      return { total: wanted.length, items: wanted.slice(offset, offset + limit) }
+    },
+    authors,
     standing: standingOf,
     rates,
     tally(model, domain, ownOnly) {

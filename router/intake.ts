@@ -16,6 +16,8 @@ export interface IntakeComponents {
   admits(author: string): boolean
   /** Told of what was accepted. */
   keep(stored: StoredPacket): void
+  /** Told what became of each packet that a peer handed over. */
+  handed(from: string, result: 'accepted' | RejectReason): void
 }
 
 const MAX_CLOCK_SKEW_S = 2 * 3600
@@ -32,7 +34,7 @@ export function createIntake(
   space: string,
   { maxRecent = MAX_RECENT } = {},
 ): NetworkHandlers['receive'] {
-  const { store, logger, observer, now, admits, keep } = components
+  const { store, logger, observer, now, admits, keep, handed } = components
   /** Keys and ids of what was kept or known already, oldest first. */
   const recent = new Set<string>()
 
@@ -63,8 +65,9 @@ export function createIntake(
     }
   }
 
-  return async (key, bytes) => {
+  return async (key, bytes, from) => {
     const [result, verdict] = await judge(key, bytes)
+    if (from !== undefined) handed(from, result)
     observer.packetReceived(result, bytes.length)
     return verdict
   }

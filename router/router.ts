@@ -17,6 +17,7 @@ import type { Network, NetworkHandlers, NetworkStatus } from './network/network.
 import { createOutbox } from './outbox.ts'
 import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
+import { createPeers, type Peers } from './peers.ts'
 import { createQueries } from './queries.ts'
 import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
@@ -132,8 +133,16 @@ export interface Router {
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */
   verifyLedger(): Promise<LedgerVerdict>
+  /** Those it is connected to, and those whose packets it holds. */
+  peers: Peers['list']
+  /** What they have said and still counts. */
+  packets: Peers['packets']
   /** `space`: name and id of the one this node's fingerprints live in. */
-  status(): NetworkStatus & { space: { name: string; id: string }; evidence: number; networkUp: boolean }
+  status(): Omit<NetworkStatus, 'connected'> & {
+    space: { name: string; id: string }
+    evidence: number
+    networkUp: boolean
+  }
   stop(): Promise<void>
 }
 
@@ -201,8 +210,10 @@ export function createRouter(components: RouterComponents, options: RouterOption
     if (author !== identity.id) evidence.put({ ...packet, author, expires: expiresAt(packet) })
   }
 
+  const peers = createPeers({ network, evidence })
+
   const handlers: NetworkHandlers = {
-    receive: createIntake({ store, logger, observer, now, admits, keep: indexForeign }, space.id),
+    receive: createIntake({ store, logger, observer, now, admits, keep: indexForeign, handed: peers.handed }, space.id),
     list: async (key, page) => (mode === 'share' ? store.packetBytes(key, now(), page) : []),
   }
 
@@ -371,12 +382,13 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }
     },
 
-    status: () => ({
-      ...network.status(),
-      space: { name: space.name, id: space.id },
-      evidence: evidence.size,
-      networkUp,
-    }),
+    peers: peers.list,
+    packets: peers.packets,
+
+    status() {
+      const { connected: _, ...status } = network.status()
+      return { ...status, space: { name: space.name, id: space.id }, evidence: evidence.size, networkUp }
+    },
 
     async stop() {
       stopping.abort()

@@ -14,6 +14,7 @@ export function supposedOutcome(
     answer: '',
     observer: 'h',
     observerWeight: 1,
+    noisy: false,
     intervention: 0,
     revision: 0,
     withdrawn: false,

@@ -74,8 +74,8 @@ export async function startNode(
     start: handlers =>
       inner.start({
         ...handlers,
-        async receive(key, bytes) {
-          const verdict = await handlers.receive(key, bytes)
+        async receive(key, bytes, from) {
+          const verdict = await handlers.receive(key, bytes, from)
           const [answer] = answersIn(bytes)
           if (verdict === 'accept' && answer !== undefined) noteArrival(key, answer)
           return verdict

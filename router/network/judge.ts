@@ -12,14 +12,15 @@ export interface Judge<Peer> {
 
 export function createJudge<Peer>(components: {
   handlers: NetworkHandlers
+  idOf(peer: Peer): string
   blame(peer: Peer): void
   logger: Logger
 }): Judge<Peer> {
-  const { handlers, blame, logger } = components
+  const { handlers, idOf, blame, logger } = components
   return {
     async judge(peer, key, bytes) {
       try {
-        const verdict = await handlers.receive(key, bytes)
+        const verdict = await handlers.receive(key, bytes, idOf(peer))
         if (verdict === 'reject') blame(peer)
         return verdict
       } catch (error) {

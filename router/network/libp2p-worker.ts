@@ -24,7 +24,7 @@ const { privateKey, options, captures } = workerData as ThreadData
 const calls = createCalls(port, {
   start: async () => {
     await network.start({
-      receive: async (key, bytes) => (await calls.call('receive', [key, bytes])) as Verdict,
+      receive: async (key, bytes, from) => (await calls.call('receive', [key, bytes, from])) as Verdict,
       list: async (key, page) => (await calls.call('list', [key, page])) as Uint8Array[],
     })
     return look()

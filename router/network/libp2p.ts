@@ -103,6 +103,7 @@ export function createLibp2pNetwork(
         id,
         addresses: running?.addresses() ?? [],
         peers: running?.peers() ?? [],
+        connected: running?.connected() ?? [],
         keys: joined.size,
       }
     },

@@ -3,7 +3,7 @@ import type { RoutingKey } from '../keyspace.ts'
 import type { Logger } from '../telemetry.ts'
 import { frame, isFrame, packetId } from './checks.ts'
 import { createJudge, type Judge } from './judge.ts'
-import { type Network, type NetworkHandlers, NetworkStartError } from './network.ts'
+import { type Connected, type Network, type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createReputation, type Reputation } from './reputation.ts'
 
 export interface MemorySwarm {
@@ -19,6 +19,8 @@ export interface MemoryNetworkOptions {
 
 interface Member {
   readonly id: string
+  /** When it started, Unix seconds. */
+  since: number
   readonly joined: Set<RoutingKey>
   readonly reputation: Reputation
   readonly admit: (peer: string) => boolean
@@ -101,6 +103,7 @@ export function createMemorySwarm(components: { logger?: Logger } = {}): MemoryS
       count += 1
       const member: Member = {
         id: options.id ?? `memory-${count}`,
+        since: 0,
         joined: new Set(),
         reputation: createReputation({ now: () => performance.now() }),
         admit: peer => options.members?.includes(peer) ?? true,
@@ -114,7 +117,8 @@ export function createMemorySwarm(components: { logger?: Logger } = {}): MemoryS
         async start(handlers) {
           if (stopped) throw new NetworkStartError('the network was stopped')
           const blame = (peer: Member) => void member.reputation.blame(peer.id)
-          Object.assign(member, createJudge<Member>({ handlers, blame, logger }))
+          Object.assign(member, createJudge<Member>({ handlers, idOf: peer => peer.id, blame, logger }))
+          member.since = Math.floor(Date.now() / 1000)
           members.add(member)
           for (const key of member.joined) setImmediate(() => void greet(member, key))
         },
@@ -145,6 +149,7 @@ export function createMemorySwarm(components: { logger?: Logger } = {}): MemoryS
           id: member.id,
           addresses: members.has(member) ? [`/memory/${member.id}`] : [],
           peers: members.has(member) ? peersOf(member).map(peer => peer.id) : [],
+          connected: members.has(member) ? peersOf(member).map(peer => connectedTo(member, peer)) : [],
           keys: member.joined.size,
         }),
         async [Symbol.asyncDispose]() {
@@ -155,4 +160,8 @@ export function createMemorySwarm(components: { logger?: Logger } = {}): MemoryS
       }
     },
   }
+}
+
+function connectedTo({ since }: Member, peer: Member): Connected {
+  return { id: peer.id, addresses: [`/memory/${peer.id}`], since: Math.max(since, peer.since) }
 }

@@ -27,10 +27,23 @@ export type Verdict = 'accept' | 'ignore' | 'reject'
  * it and goes on as if it had said `ignore`, or held nothing.
  */
 export interface NetworkHandlers {
-  /** Judges and keeps one packet that arrived for `key`. */
-  receive(key: RoutingKey, bytes: Uint8Array): Promise<Verdict>
+  /**
+   * Judges and keeps one packet that arrived for `key`.
+   *
+   * @param from id of the peer that handed it over, who need not be the one that signed it
+   */
+  receive(key: RoutingKey, bytes: Uint8Array, from?: string): Promise<Verdict>
   /** The live packets held for `key`, newest first, for a peer that has just joined; at most `limit` after `offset`. */
   list(key: RoutingKey, page: { offset: number; limit: number }): Promise<Uint8Array[]>
+}
+
+/** A peer that this node is connected to. */
+export interface Connected {
+  id: string
+  /** Of the far end, one for each connection. */
+  addresses: string[]
+  /** When the oldest of them was made, Unix seconds. */
+  since: number
 }
 
 export interface NetworkStatus {
@@ -40,6 +53,8 @@ export interface NetworkStatus {
   addresses: string[]
   /** Ids of the peers it is connected to. */
   peers: string[]
+  /** The same peers, and how. */
+  connected: Connected[]
   /** How many keys it has joined. */
   keys: number
 }

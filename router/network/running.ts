@@ -1,5 +1,5 @@
 /** A libp2p network while it runs: starts the node, wires its parts to each other, and takes them down again. */
-import type { PeerId, PeerInfo } from '@libp2p/interface'
+import type { Connection, PeerId, PeerInfo } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { RoutingKey } from '../keyspace.ts'
 import { openAddressBook } from './address-book.ts'
@@ -14,7 +14,7 @@ import { createExchange, MAX_SYNC_STREAMS, SYNC_PROTOCOL } from './exchange.ts'
 import { createGate, hostOf } from './gate.ts'
 import { createGossip } from './gossip.ts'
 import { createJudge } from './judge.ts'
-import { type NetworkHandlers, NetworkStartError } from './network.ts'
+import { type Connected, type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createNode, type Node } from './node.ts'
 import type { Libp2pNetworkComponents, Settings } from './options.ts'
 import { createPlaces } from './places.ts'
@@ -26,6 +26,7 @@ import { createThrottle } from './throttle.ts'
 export interface Running {
   addresses(): string[]
   peers(): string[]
+  connected(): Connected[]
   join(key: RoutingKey): void
   leave(key: RoutingKey): void
   publish(key: RoutingKey, bytes: Uint8Array, signal?: AbortSignal): Promise<number>
@@ -104,7 +105,7 @@ export async function startNetwork(
   }
 
   const perSecond = (rate: number, burst: number) => createRateLimit({ now }, { perSecond: rate, burst })
-  const { judge, list } = createJudge({ handlers, blame, logger })
+  const { judge, list } = createJudge<PeerId>({ handlers, idOf: String, blame, logger })
   const background = createBackground(
     { logger },
     { concurrency: 2, maxWaiting: 4_096, deadlineMs: settings.backfillDeadlineMs },
@@ -245,6 +246,7 @@ export async function startNetwork(
   return {
     addresses: () => node.getMultiaddrs().map(String),
     peers: () => node.getPeers().map(String),
+    connected: () => byPeer(node.getConnections()),
     join,
     leave(key) {
       gossip.unsubscribe(key)
@@ -277,6 +279,14 @@ export async function startNetwork(
       await cutOff(node, settings.stopDeadlineMs)
     },
   }
+}
+
+function byPeer(connections: readonly Connection[]): Connected[] {
+  return [...Map.groupBy(connections, ({ remotePeer }) => remotePeer.toString())].map(([id, ways]) => ({
+    id,
+    addresses: ways.map(({ remoteAddr }) => remoteAddr.toString()),
+    since: Math.floor(Math.min(...ways.map(({ timeline }) => timeline.open)) / 1000),
+  }))
 }
 
 /** Stops the node, politely at first. */

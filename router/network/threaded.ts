@@ -41,7 +41,7 @@ export function createThreadedNetwork(
     const calls = createCalls(
       worker,
       {
-        receive: (_signal, key: RoutingKey, bytes: Uint8Array) => asked.receive(key, bytes),
+        receive: (_signal, key: RoutingKey, bytes: Uint8Array, from?: string) => asked.receive(key, bytes, from),
         list: (_signal, key: RoutingKey, page: { offset: number; limit: number }) => asked.list(key, page),
         status: (_signal, seen: NetworkStatus) => {
           if (thread?.worker === worker) status = seen
@@ -122,6 +122,7 @@ export function createThreadedNetwork(
       id,
       addresses: status?.addresses ?? [],
       peers: status?.peers ?? [],
+      connected: status?.connected ?? [],
       keys: joined.size,
     }),
     async [Symbol.asyncDispose]() {

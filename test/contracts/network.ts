@@ -13,16 +13,21 @@ export interface SwarmUnderTest extends AsyncDisposable {
 /** Handlers that keep what they are given, in order. */
 export interface Recorder extends NetworkHandlers {
   readonly received: { key: RoutingKey; text: string }[]
+  /** Ids of the peers that handed them over. */
+  readonly from: Set<string | undefined>
   /** Texts received for a key. */
   texts(key: RoutingKey): string[]
 }
 
 export function recorder(verdict: (text: string) => Verdict = () => 'accept', held: Uint8Array[] = []): Recorder {
   const received: Recorder['received'] = []
+  const from: Recorder['from'] = new Set()
   return {
     received,
+    from,
     texts: key => received.filter(packet => packet.key === key).map(packet => packet.text),
-    async receive(key, bytes) {
+    async receive(key, bytes, peer) {
+      from.add(peer)
       const text = Buffer.from(bytes).toString()
       received.push({ key, text })
       return verdict(text)
@@ -63,6 +68,25 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
       assert.deepEqual(new Set(second.received.map(packet => packet.key)), new Set([key]))
       assert.deepEqual(new Set(outsider.received.map(packet => packet.key)), new Set([otherKey]))
       assert.deepEqual(sender.received, [], 'a packet does not come back to its sender')
+    })
+
+    test('it is told who handed a packet over, and how each peer is connected', async () => {
+      await using swarm = await createSwarm()
+      const joiner = recorder()
+      const sender = await swarm.add(recorder())
+      const other = await swarm.add(joiner)
+      other.join(key)
+      await publishUntilHeard(sender, key, joiner)
+      assert.deepEqual(joiner.from, new Set([sender.status().id]))
+      const { connected, peers } = other.status()
+      assert.deepEqual(
+        connected.map(({ id }) => id),
+        peers,
+      )
+      for (const { addresses, since } of connected) {
+        assert.ok(addresses.length > 0 && addresses.every(address => address.startsWith('/')))
+        assert.ok(Math.abs(Date.now() / 1000 - since) < 60, `${since} is not now`)
+      }
     })
 
     test('each packet arrives once, unchanged', async () => {

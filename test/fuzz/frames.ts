@@ -26,7 +26,7 @@ export async function framesTarget(): Promise<Target<FramesInput>> {
   const limit = createRateLimit(performance, { perSecond: 1e6, burst: 1e6 })
   const packets = [1, 100, MAX_FRAME_BYTES].map(length => Buffer.alloc(length, 7))
   const exchange = createExchange(
-    { list: async () => packets, limit, blame: () => undefined, logger: quiet },
+    { list: async () => packets, limit, blame: () => undefined, count() {}, logger: quiet },
     { pageSize: PAGE, maxPackets: 3 * PAGE, pageDeadlineMs: PAGE_MS },
   )
   let answer: readonly Buffer[] = []

@@ -52,6 +52,28 @@ describe('the evidence index', () => {
     assert.equal(index.size, 3)
   })
 
+  it('knows of whom it holds how much, and lists what peers say, the last to arrive first', () => {
+    const index = createIndex()
+    const said = (author: string, answer: string, code: string, revision = 0) =>
+      index.put(someEvidence({ author, answer, code, revision, expires: NOW + Number(revision) }))
+    said('a', '1', '00')
+    said('a', '2', '01')
+    said('b', '3', '00', 1)
+    said(SELF, '4', '00')
+    said('a', '1', '00', 1)
+    const listed = (page: Parameters<EvidenceIndex['foreign']>[0]) => {
+      const { total, items } = index.foreign(page)
+      return [total, items.map(({ answer }) => answer).join('')]
+    }
+    assert.deepEqual(Object.fromEntries(index.authors), { a: 2, b: 1 })
+    assert.deepEqual(listed({ offset: 0, limit: 9 }), [3, '132'])
+    assert.deepEqual(listed({ cell: 0, offset: 1, limit: 9 }), [2, '3'])
+    index.sweep(NOW)
+    assert.deepEqual(Object.fromEntries(index.authors), { a: 1, b: 1 })
+    index.forget('a')
+    assert.deepEqual(Object.fromEntries(index.authors), { b: 1 })
+  })
+
   it('keeps a withdrawal without weight, so that an older copy cannot return', () => {
     const index = createIndex()
     index.put(someEvidence({ revision: 0 }))
@@ -185,7 +207,7 @@ function assertSame(index: EvidenceIndex, held: readonly Said[]): void {
   for (const code of CELLS) {
     const expected = held.filter(entry => entry.code === code).sort(byName)
     assert.deepEqual(
-      inCell(index, code).map(({ cell, family, norm, place, observerWeight, trace, ...said }) => said),
+      inCell(index, code).map(({ cell, family, norm, place, observerWeight, noisy, trace, ...said }) => said),
       expected,
     )
   }

@@ -59,6 +59,7 @@ describe(`a packet that is sent ${REPLAYS} times`, () => {
       observer: { packetReceived() {} },
       now: () => NOW,
       keep: ({ packet }: StoredPacket) => void kept.push(packet.answer),
+      handed() {},
     }
     const key = routingKey('0123abcd', 'general', 0xa9)
     const answers = [1, 2, 3].map(count => count.toString(16).padStart(16, '0'))

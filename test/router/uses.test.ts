@@ -24,7 +24,10 @@ function near(changes: Parameters<typeof someEvidence>[0] & { similarity?: numbe
   const item = someEvidence(said)
   const observerWeight = OBSERVER_WEIGHT[item.observer]
   const trace = { lean: 0, told: 0 }
-  return { item: { ...item, observerWeight, trace, cell: 0xa9, norm: 1, family: 'llama', place: 0 }, similarity }
+  return {
+    item: { ...item, observerWeight, noisy: false, trace, cell: 0xa9, norm: 1, family: 'llama', place: 0 },
+    similarity,
+  }
 }
 const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
 const total = (weighed: readonly { weight: number }[]) => weighed.reduce((sum, { weight }) => sum + weight, 0)

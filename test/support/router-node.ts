@@ -100,8 +100,8 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
     start(given) {
       handlers = {
         ...given,
-        async receive(key, bytes) {
-          const verdict = await given.receive(key, bytes)
+        async receive(key, bytes, from) {
+          const verdict = await given.receive(key, bytes, from)
           if (verdict === 'accept') seen.accepted.push({ key, bytes })
           return verdict
         },
