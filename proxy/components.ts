@@ -17,6 +17,7 @@ import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError } from './config.ts'
+import { createHistory } from './dashboard/history.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -191,6 +192,7 @@ export async function createSidecar(
   })
 
   const access = createAccess(config, { logger })
+  const advice = createAdviceEndpoint({ embedder, router, domains }, { models: config.route.map(({ name }) => name) })
   const api = createApiDescription()
   let ready = true
   const data = createApp(
@@ -205,7 +207,7 @@ export async function createSidecar(
       receipts,
       callers,
       feedback,
-      advice: createAdviceEndpoint({ embedder, router, domains }, { models: config.route.map(({ name }) => name) }),
+      advice,
       rerank: createRerankEndpoint(
         { embedder, mean: space.mean, router, domains, onReranked: metrics.reranked },
         { deadlineMs: config.rerankDeadlineMs },
@@ -227,7 +229,11 @@ export async function createSidecar(
       router,
       status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
       metrics,
+      history: parts.use(createHistory(metrics)),
+      answers,
       feedback,
+      callers,
+      advice,
       access,
       api,
       logger,
