@@ -18,6 +18,7 @@ import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError } from './config.ts'
 import { createHistory } from './dashboard/history.ts'
+import { createTopics } from './dashboard/topics.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -230,6 +231,7 @@ export async function createSidecar(
       status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
       metrics,
       history: parts.use(createHistory(metrics)),
+      topics: createTopics({ embedder, router }),
       answers,
       feedback,
       callers,

@@ -71,7 +71,7 @@ export function createOperations(components: OperationsComponents, options: { ra
     return reply.code(503).send({ status: 'stopping' })
   })
 
-  pageRoutes(app)
+  pageRoutes(app, access)
   void app.register(async routes => {
     const scraped = described({ summary: 'Metrics for Prometheus', response: { 200: { type: 'text/plain' } } })
     routes.get('/metrics', { ...scraped, config: { for: 'scrapers' } }, async (_request, reply) =>

@@ -33,7 +33,7 @@ export interface Knowledge {
   places: KnownPlace[]
   /** Of how many there are, and of how many kinds with enough outcomes to be told. */
   total: { places: number; kinds: number }
-  /** Best first, and worst first; no kind is in both. */
+  /** Best first, of those no worse than the mean; and worst first, of the others. */
   kinds: { best: KnownKind[]; worst: KnownKind[] }
   /** What listening to peers has brought, by domain. */
   benefits: Benefit[]
@@ -47,7 +47,7 @@ const SHRINK_COUNT = 4
 /** So many outcomes of one peer count towards a kind. */
 const PEER_COUNT = 20
 /** All of the evidence is looked at; who reloads the page need not have it looked at again. */
-const GOOD_FOR_S = 5
+const GOOD_FOR_S = 2
 
 interface Counts {
   own: number
@@ -87,16 +87,16 @@ export function createKnowledge(
       if (author !== SELF) place.authors.add(author)
       for (const subject of ['', `${domain}/${cell}`]) tallies.count(subject, author, signal, observerWeight)
     }
-    const known = [...kinds].filter(([, { own, packets }]) => own + packets >= LEAST_OUTCOMES)
-    const everywhere = tallies.all('')
-    const ranked = known
+    const { n, sum } = tallies.all('')
+    const mean = clamp(sum / n)
+    const ranked = [...kinds]
+      .filter(([, { own, packets }]) => own + packets >= LEAST_OUTCOMES)
       .map(([subject, { cell, ...kind }]) => {
-        const { n, sum } = tallies.all(subject)
-        const outcome = (sum + SHRINK_COUNT * (everywhere.sum / everywhere.n)) / (n + SHRINK_COUNT)
-        return { ...kind, cell: cell.toString(16).padStart(2, '0'), outcome: Math.min(1, Math.max(0, outcome)) }
+        const tally = tallies.all(subject)
+        const outcome = clamp((tally.sum + SHRINK_COUNT * mean) / (tally.n + SHRINK_COUNT))
+        return { ...kind, cell: cell.toString(16).padStart(2, '0'), outcome }
       })
       .sort((a, b) => b.outcome - a.outcome)
-    const shown = Math.min(maxKinds, Math.ceil(ranked.length / 2))
     const most = [...places.values()].sort((a, b) => b.own + b.packets - (a.own + a.packets)).slice(0, maxPlaces)
     return {
       places: most.map(({ authors, ...place }) => ({
@@ -105,7 +105,13 @@ export function createKnowledge(
         expected: expected(place.model, place.domain),
       })),
       total: { places: places.size, kinds: ranked.length },
-      kinds: { best: ranked.slice(0, shown), worst: ranked.slice(shown).slice(-maxKinds).reverse() },
+      kinds: {
+        best: ranked.filter(({ outcome }) => outcome >= mean).slice(0, maxKinds),
+        worst: ranked
+          .filter(({ outcome }) => outcome < mean)
+          .slice(-maxKinds)
+          .reverse(),
+      },
       benefits: mixing.benefits(),
     }
   }
@@ -128,4 +134,9 @@ function entryOf<V>(map: Map<string, V>, key: string, make: () => V): V {
 function addTo(counts: Counts, { author }: Evidence): void {
   if (author === SELF) counts.own++
   else counts.packets++
+}
+
+/** Noise that was put on signals and taken off again may lead out of 0..1. */
+function clamp(value: number): number {
+  return Math.min(1, Math.max(0, value))
 }

@@ -37,6 +37,7 @@ function build() {
 async function look() {
   clearTimeout(timer)
   try {
+    if (board.hidden && !(await call('entrance')).admitted) return turnAway()
     const [status, overview] = await Promise.all([call('status'), call(`overview?since=${past.latest}`)])
     open()
     past.add(overview)
@@ -47,7 +48,7 @@ async function look() {
     if (asked++ % SELDOM === 0) await refreshSlow()
   } catch (error) {
     fail(error)
-    if (error.status === 401) return
+    if (error.status === 401) return turnAway()
   }
   if (!document.hidden) timer = setTimeout(look, EVERY_MS)
 }
@@ -69,6 +70,8 @@ async function refreshSlow() {
 }
 
 function open() {
+  // What had the focus is gone.
+  if (!form.hidden) byId('main').focus()
   form.hidden = true
   board.hidden = false
   nav.hidden = false
@@ -86,18 +89,13 @@ function showState({ networkUp, mode, profile, uptimeS, version, id }) {
 }
 
 function fail(error) {
-  if (error.status !== 401) {
-    byId('state').replaceChildren(
-      make('span', { class: 'badge poor' }, 'not reached'),
-      ` ${error.message}; trying again`,
-    )
-    return
-  }
+  byId('state').replaceChildren(make('span', { class: 'badge poor' }, 'not reached'), ` ${error.message}; trying again`)
+}
+
+function turnAway() {
   byId('refused').textContent = token.get() === null ? '' : 'This is not the token of this node.'
   token.forget()
-  board.hidden = true
-  nav.hidden = true
-  leave.hidden = true
+  for (const part of [board, nav, leave]) part.hidden = true
   form.hidden = false
   byId('state').replaceChildren()
   byId('token').focus()

@@ -47,7 +47,7 @@ export function createChart(figure, { title, series, say, signed = false }) {
           ...(fill && { fill: () => colour(fill) }),
           ...(dash && { dash }),
           width: 2,
-          points: { show: false },
+          points: { size: 5, fill: () => colour(name), filter: alone },
           value: (_chart, value) => (value === null ? '–' : say(value)),
         })),
       ],
@@ -76,6 +76,13 @@ function describe(label, values, times, from, say) {
   const known = values.filter((value, at) => value !== null && times[at] >= from)
   if (known.length === 0) return `${label}: nothing yet.`
   return `${label}: last ${say(known.at(-1))}, at most ${say(Math.max(...known))}.`
+}
+
+/** Values with none beside them, which no line would show. */
+function alone(chart, series) {
+  const values = chart.data[series]
+  const known = at => typeof values[at] === 'number'
+  return values.map((_value, at) => at).filter(at => known(at) && !known(at - 1) && !known(at + 1))
 }
 
 function rangeOf(low, high, signed) {

@@ -37,8 +37,9 @@ function fill(element, attributes, children) {
  * @param {readonly [title: string, isNumber?: boolean][]} columns
  * @param {(Node | string)[][]} rows the first of each is the row's heading
  * @param {string} caption said to those who do not see it
+ * @param {string} [heading] class of the headings of rows
  */
-export function table(columns, rows, caption) {
+export function table(columns, rows, caption, heading) {
   const head = columns.map(([title, number]) => make('th', { scope: 'col', class: number && 'number' }, title))
   const body = rows.map(cells =>
     make(
@@ -46,7 +47,7 @@ export function table(columns, rows, caption) {
       {},
       ...cells.map((cell, at) =>
         at === 0
-          ? make('th', { scope: 'row' }, cell)
+          ? make('th', { scope: 'row', class: heading }, cell)
           : make('td', { class: columns[at]?.[1] && 'number', 'data-title': columns[at]?.[0] }, cell),
       ),
     ),

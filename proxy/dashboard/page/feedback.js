@@ -72,7 +72,7 @@ export function createFeedback(onTaken) {
   }
 
   function describe(answer) {
-    const { request_id, model, domain, cell, time, expected, feedback } = answer
+    const { request_id, model, domain, cell, topics, time, expected, feedback } = answer
     const others = feedback
       .filter(({ source }) => source !== 'user')
       .map(({ source, verdict }) => `; ${source}: ${VERDICTS[verdict] ?? verdict}`)
@@ -83,11 +83,11 @@ export function createFeedback(onTaken) {
       make(
         'span',
         {},
-        make('b', {}, `${model}, ${domain}, kind ${cell}`),
+        make('b', {}, topics.length > 0 ? `like ${topics.join(', ')}` : `kind ${cell}`),
         make(
           'small',
           {},
-          `${ago(time)}; ${told}${others.join('')}; `,
+          `${model} in ${domain}, ${ago(time)}; ${told}${others.join('')}; `,
           make('code', { title: request_id }, shortId(request_id)),
         ),
       ),

@@ -1,5 +1,5 @@
 /** What this node knows: models against domains, and the kinds of question that go best and worst. */
-import { ago, byId, count, make, mood, percent, table } from './dom.js'
+import { ago, byId, count, draw, make, mood, percent, table } from './dom.js'
 
 const MODELS = 12
 
@@ -23,7 +23,7 @@ function gridOf(places, total) {
   const rows = domains.map(domain => [domain, ...models.map(model => describePlace(of.get(`${domain}/${model}`)))])
   const left = total.places - places.filter(({ model }) => models.includes(model)).length
   return [
-    table([['Domain'], ...models.map(model => [model])], rows, 'Expected outcome by domain and model'),
+    table([['Domain'], ...models.map(model => [model])], rows, 'Expected outcome by domain and model', 'domain'),
     make(
       'p',
       { class: 'note' },
@@ -53,12 +53,17 @@ function describePlace(place) {
 
 /** A bar and its value in words: a colour alone would leave some readers out. */
 export function barOf(value) {
-  const bar = make('meter', { min: 0, max: 1, low: 0.4, high: 0.7, optimum: 1, value, 'aria-hidden': 'true' })
+  const bar = draw(
+    'svg',
+    { class: 'bar', viewBox: '0 0 80 10', 'aria-hidden': 'true' },
+    draw('rect', { class: 'track', width: 80, height: 10, rx: 5 }),
+    draw('rect', { width: Math.max(6, 80 * value), height: 10, rx: 5 }),
+  )
   return make('span', { class: `level ${mood(value)}` }, bar, make('strong', {}, percent(value)))
 }
 
 function describeKind({ domain, cell, own, packets, outcome, topics = [] }) {
-  const about = topics.length > 0 ? topics.join(', ') : `kind ${cell}`
+  const about = topics.length > 0 ? `like ${topics.join(', ')}` : `kind ${cell}`
   const rests = [
     own > 0 ? `${count(own, 'answer')} rated here` : '',
     packets > 0 ? `${count(packets, 'packet')} of peers` : '',

@@ -48,6 +48,7 @@ export function createLedger() {
           ['Hash of this entry', hash ?? 'none: of an earlier version'],
         ],
         `Packet ${seq}`,
+        'names',
       ),
       make('p', {}, make('b', {}, 'As it left: '), make('code', {}, payload)),
     )

@@ -28,21 +28,21 @@ export function createNow() {
       const asked = Object.values(advice).reduce((sum, each) => sum + each, 0)
       byId('now-tiles').replaceChildren(
         tile(
-          'Questions',
-          seconds > 0 ? `${short(questions / seconds)} a second` : '–',
+          'Questions a second',
+          seconds > 0 ? short(questions / seconds) : '–',
           `${whole(status.requests.query)} since the start`,
         ),
         tile(
-          'Other requests',
-          seconds > 0 ? `${short(others / seconds)} a second` : '–',
+          'Other requests a second',
+          seconds > 0 ? short(others / seconds) : '–',
           `${whole(status.requests.other)} since the start`,
         ),
-        tile('Failed', whole(failed), 'of the last minute, answered with 5xx'),
-        tile('Added to a question', added(past), 'on average'),
+        tile('Failed requests', whole(failed), 'answered with 5xx, in the last minute'),
+        tile('Added to a question', added(past), 'on average, of late'),
         tile(
           'Answers with advice',
           asked > 0 ? percent((advice.advised ?? 0) / asked) : '–',
-          'of all questions; the others were of an unknown kind, or had no text',
+          'of all questions; of the others nothing was known',
         ),
         tile(
           'Feedback',

@@ -5,6 +5,8 @@ import { byId, count, draw, make, percent, table, whole } from './dom.js'
 const [LEFT, TOP, SIDE] = [46, 12, 260]
 const x = value => LEFT + SIDE * value
 const y = value => TOP + SIDE * (1 - value)
+/** With fewer outcomes, chance has more of a say than the swarm. */
+const ENOUGH = 20
 const points = value => `${(100 * value).toFixed(1)} points`
 
 export function createReliability() {
@@ -45,9 +47,9 @@ export function createReliability() {
     showBenefits(benefits) {
       const rows = benefits.map(({ domain, nats, outcomes }) => [
         domain,
-        nats.toFixed(3),
+        nats.toFixed(3).replace('-', '−'),
         whole(outcomes),
-        verdictOn(nats),
+        verdictOn(nats, outcomes),
       ])
       byId('benefits').replaceChildren(
         rows.length > 0
@@ -67,7 +69,8 @@ export function createReliability() {
   }
 }
 
-function verdictOn(nats) {
+function verdictOn(nats, outcomes) {
+  if (outcomes < ENOUGH) return 'too few to tell'
   if (Math.abs(nats) < 0.005) return 'no difference'
   return nats > 0 ? 'peers help' : 'peers mislead'
 }
@@ -87,7 +90,7 @@ function describe({ outcomes, bins, brier, calibrationError }) {
     make(
       'p',
       {},
-      `Over ${count(outcomes, 'rated answer')}, what was told was off by ${points(calibrationError.told)} on average (Brier score ${brier.told.toFixed(3)}; 0.25 is knowing nothing, 0 is knowing all).`,
+      `Over ${count(outcomes, 'rated answer')}, what was told was off by ${points(calibrationError.told)} on average (Brier score ${brier.told.toFixed(3)}; 0.25 is knowing nothing, 0 is knowing all).${outcomes < ENOUGH ? ' So few that chance plays a part.' : ''}`,
     ),
     make(
       'details',
