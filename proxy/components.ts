@@ -17,6 +17,8 @@ import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError } from './config.ts'
+import { createHistory } from './dashboard/history.ts'
+import { createTopics } from './dashboard/topics.ts'
 import { readDomainRules } from './domain/rules.ts'
 import { createDomains, type Domains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
@@ -240,6 +242,14 @@ export async function createSidecar(
     admits: authorization => accessNow.current.admits(authorization),
     mayScrape: authorization => accessNow.current.mayScrape(authorization),
   }
+  const advice = createAdviceEndpoint(
+    { embedder, router, domains },
+    {
+      get models() {
+        return live.config.route.map(({ name }) => name)
+      },
+    },
+  )
   const api = createApiDescription()
   let ready = true
   const data = createApp(
@@ -254,14 +264,7 @@ export async function createSidecar(
       receipts,
       callers,
       feedback,
-      advice: createAdviceEndpoint(
-        { embedder, router, domains },
-        {
-          get models() {
-            return live.config.route.map(({ name }) => name)
-          },
-        },
-      ),
+      advice,
       rerank: createRerankEndpoint(
         { embedder, mean: space.mean, router, domains, onReranked: metrics.reranked },
         live.config,
@@ -284,7 +287,12 @@ export async function createSidecar(
       router,
       status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
       metrics,
+      history: parts.use(createHistory(metrics)),
+      topics: createTopics({ embedder, router }),
+      answers,
       feedback,
+      callers,
+      advice,
       access,
       api,
       logger,

@@ -50,6 +50,8 @@ export interface EvidenceIndex {
   foreign(page: { cell?: number | undefined; offset: number; limit: number }): { total: number; items: Evidence[] }
   /** How many of its entries are of each peer. */
   readonly authors: ReadonlyMap<string, number>
+  /** All of it, this site's own first. */
+  entries(): Iterable<Evidence>
   /** How far an author is to be believed. */
   standing(author: string): Standing
   /** What an unproven author's word is worth, 0..1. */
@@ -233,6 +235,10 @@ export function createEvidenceIndex(
       return { total: wanted.length, items: wanted.slice(offset, offset + limit) }
     },
     authors,
+    *entries() {
+      yield* own.values()
+      yield* foreign.values()
+    },
     standing: standingOf,
     credibility: agreement.credibility,
     rates,

@@ -13,6 +13,7 @@ import { createIntake } from './intake.ts'
 import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeptMixing } from './kept-mixing.ts'
 import { createKeyCache } from './keyspace.ts'
+import { createKnowledge, type Knowledge } from './knowledge.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
@@ -129,6 +130,8 @@ export interface Router {
   calibrated(model: string, posterior: number, own?: number): number
   /** What was told and what came of it. */
   reliability: Calibration['reliability']
+  /** What is known of models, domains and kinds of question; all of it, so not for every request. */
+  knowledge(): Knowledge
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */
@@ -347,6 +350,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     forgetStrangers,
     calibrated: calibration.apply,
     reliability: calibration.reliability,
+    knowledge: createKnowledge({ evidence, mixing, now }),
 
     async ledger(page) {
       return (await store.ledger(page)).map(ledgerLine)

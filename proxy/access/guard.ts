@@ -11,9 +11,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * Of a route of the admin listener. `anyone`: orchestrators ask for it by any name and without a token, and learn
-     * nothing from it. `scrapers`: the token for metrics will do. Else the admin token is needed.
+     * nothing from it. `scrapers`: the token for metrics will do. `visitors`: a page that asks for the token and holds
+     * nothing itself. Else the admin token is needed.
      */
-    for?: 'anyone' | 'scrapers'
+    for?: 'anyone' | 'scrapers' | 'visitors'
   }
 }
 
