@@ -65,7 +65,13 @@ async function run({ environment, flags }: Said, signal: AbortSignal): Promise<v
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
   const gone = new AbortController()
-  const hangUp = parts.use(handleHangUp(() => gone.abort()))
+  const hangUp = parts.use(
+    handleHangUp(() => {
+      // Who reads the log is gone with the terminal.
+      logger.level = 'silent'
+      gone.abort()
+    }),
+  )
   const unknown = unknownVariables(environment)
   if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 

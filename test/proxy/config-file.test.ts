@@ -8,8 +8,9 @@ import { Value } from '@sinclair/typebox/value'
 import { parse } from 'yaml'
 import { readFlags } from '../../proxy/config/flags.ts'
 import { keyOf } from '../../proxy/config/read.ts'
+import { settingsPage } from '../../proxy/config/reference.ts'
 import { fileSchema } from '../../proxy/config/schema.ts'
-import { ConfigInvalidError, readConfig, readSettings, settings } from '../../proxy/config.ts'
+import { ConfigInvalidError, environmentVariables, readConfig, readSettings, settings } from '../../proxy/config.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 async function withFile(text: string, look: (file: string, folder: string) => void): Promise<void> {
@@ -178,5 +179,11 @@ suite('the schema of the file', () => {
   test('is published as it is', () => {
     const published = readFileSync(join(import.meta.dirname, '../../qis.config.schema.json'), 'utf8')
     assert.deepEqual(JSON.parse(published), JSON.parse(JSON.stringify(schema)), 'npm run docs:settings writes it anew')
+  })
+
+  test('and so is the page of all settings', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/settings.md'), 'utf8')
+    assert.equal(page, settingsPage(settings), 'npm run docs:settings writes it anew')
+    for (const name of environmentVariables) assert.ok(page.includes(name), name)
   })
 })
