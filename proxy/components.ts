@@ -24,6 +24,7 @@ import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
+import { createOwnLogprobs } from './logprobs/own-logprobs.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createApiDescription } from './openapi.ts'
@@ -173,7 +174,8 @@ export async function createSidecar(
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
-  const client = createUpstreamClient(agents, upstreams)
+  const sender = createUpstreamClient(agents, upstreams)
+  const client = config.ownLogprobs ? createOwnLogprobs({ client: sender, now: Date.now }) : sender
   const policies = config.route.length > 0 ? await readPolicies(config) : undefined
   const routing = policies && createRouting({ policies, available: upstreams.available, onRouted: metrics.routed })
   const adviser = createAdviser(
