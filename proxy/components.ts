@@ -27,6 +27,7 @@ import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
 import { createLive } from './live.ts'
+import { createOwnLogprobs } from './logprobs/own-logprobs.ts'
 import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createApiDescription } from './openapi.ts'
@@ -199,7 +200,8 @@ export async function createSidecar(
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
-  const client = createUpstreamClient(agents, upstreams)
+  const sender = createUpstreamClient(agents, upstreams)
+  const client = config.ownLogprobs ? createOwnLogprobs({ client: sender, now: Date.now }) : sender
   const policies = await live.part(readPolicies)
   const routing = createRouting({
     get policies() {

@@ -117,7 +117,11 @@ export class Exchange implements AnswerSink, Departure {
       return
     }
     const repeatable = this.#query || IDEMPOTENT.has(method)
-    this.#sending = this.#components.client.send({ method, path: this.#url, ...this.#contents(body), repeatable }, this)
+    const rateable = this.#record !== undefined
+    this.#sending = this.#components.client.send(
+      { method, path: this.#url, ...this.#contents(body), repeatable, rateable },
+      this,
+    )
   }
 
   #contents(body: Buffer | Readable | null): Contents {
@@ -216,12 +220,12 @@ export class Exchange implements AnswerSink, Departure {
     if (record && !this.#follower) answers.ended(record)
   }
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, seen = bytes): boolean {
     this.#flowing = true
     clearInterval(this.#comments)
     const response = this.#response
-    const ready = response.write(bytes)
-    this.#follower?.write(bytes)
+    const ready = bytes.length === 0 || response.write(bytes)
+    this.#follower?.write(seen)
     if (!ready) response.once('drain', () => this.#sending?.resume())
     return ready
   }

@@ -25,6 +25,8 @@ export interface UsesConfig {
   refineHoldout: number
   refineTemplates: string | undefined
   rerankDeadlineMs: number
+  /** Whether the upstream is asked for logprobs that the client did not ask for, and does not get. */
+  ownLogprobs: boolean
 }
 
 export const MAX_ROUTE_CANDIDATES = 16
@@ -130,5 +132,11 @@ export const usesVariables = {
     help: 'for embedding the documents of one POST /qis/rerank',
     reloads: true,
     parse: between(1, 60_000),
+  },
+  ownLogprobs: {
+    name: 'QIS_OWN_LOGPROBS',
+    default: 'off',
+    help: "whether chat completions are asked for logprobs that the client does not want, to know the model's own confidence; they are taken out of the answer again: on or off",
+    parse: onOff,
   },
 } satisfies { [K in keyof UsesConfig]: Variable<NonNullable<UsesConfig[K]>> }

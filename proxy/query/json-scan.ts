@@ -82,6 +82,11 @@ export class JsonScan {
     return true
   }
 
+  /** Where the current member's name stands, until the next one's. */
+  get key(): Readonly<Span> {
+    return this.#key
+  }
+
   /** Whether the current member has this name. */
   keyIs(name: string): boolean {
     return stringIs(this.#bytes, this.#key, name)

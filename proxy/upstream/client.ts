@@ -17,6 +17,8 @@ export interface Delivery {
   origins: readonly string[]
   /** Whether the upstream may be asked twice: nothing changes there, or only the electricity bill. */
   repeatable: boolean
+  /** Whether anybody here wants to know how sure the model was of its answer. */
+  rateable: boolean
   /** What to send instead when none of the origins could be connected to. */
   instead?: () => Pick<Delivery, 'headers' | 'body' | 'origins' | 'instead'> | undefined
 }
@@ -32,8 +34,11 @@ export interface AnswerHead {
 /** Takes an answer as it comes: `begin`, any number of `write`, `end`; or, at any point before the end, `fail`. */
 export interface AnswerSink {
   begin(head: AnswerHead): void
-  /** @returns false to be given nothing more until `Sending.resume` */
-  write(bytes: Buffer): boolean
+  /**
+   * @param seen what the upstream wrote, where the client is to get other bytes; then these may be empty
+   * @returns false to be given nothing more until `Sending.resume`
+   */
+  write(bytes: Buffer, seen?: Buffer): boolean
   /** @param trailers names and values in turn, latin1 */
   end(trailers: readonly Buffer[]): void
   fail(error: Error): void
