@@ -1,6 +1,5 @@
 /** The dashboard at `/qis/` of the admin listener: the page's files, and what it shows and no other endpoint tells. */
 import type { FastifyInstance } from 'fastify'
-import type { KnownKind } from '../../router/knowledge.ts'
 import type { Router } from '../../router/router.ts'
 import type { Access } from '../access/access.ts'
 import type { AnswerIndex } from '../answer-index.ts'
@@ -68,12 +67,10 @@ export function dashboardRoutes(app: FastifyInstance, components: DashboardCompo
     summary: 'What is known of models, domains and kinds of question',
     response: { 200: OBJECT },
   })
-  app.get('/qis/knowledge', knowledge, async () => {
-    const { kinds, ...known } = router.knowledge()
-    const names = await topics.of([...kinds.best, ...kinds.worst].map(({ cell }) => cell))
-    const named = (some: readonly KnownKind[]) => some.map(kind => ({ ...kind, topics: names.get(kind.cell) ?? [] }))
-    return { ...known, kinds: { best: named(kinds.best), worst: named(kinds.worst) } }
-  })
+  app.get('/qis/knowledge', knowledge, async () => router.knowledge())
+
+  const named = described({ summary: 'What kinds of question are near to, by cell', response: { 200: OBJECT } })
+  app.get('/qis/topics', named, async () => topics.read())
 
   const recent = described({
     summary: 'The last answers, without a word of them, and what was said of each',
@@ -82,14 +79,12 @@ export function dashboardRoutes(app: FastifyInstance, components: DashboardCompo
   app.get('/qis/answers', recent, async () => {
     const records = await answers.recent(RECENT_ANSWERS)
     const said = Map.groupBy(await feedback.of(records.map(({ requestId }) => requestId)), ({ requestId }) => requestId)
-    const names = await topics.of(records.map(({ code }) => code.slice(0, 2)))
     return {
       answers: records.map(record => ({
         request_id: record.requestId,
         model: record.model,
         domain: record.domain,
         cell: record.code.slice(0, 2),
-        topics: names.get(record.code.slice(0, 2)) ?? [],
         time: record.time,
         expected: feedback.expected(record) ?? null,
         facts: record.facts ?? [],

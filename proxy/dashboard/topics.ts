@@ -6,8 +6,8 @@ import type { Embedder } from '../../embeddings/embedder.ts'
 import type { Router } from '../../router/router.ts'
 
 export interface Topics {
-  /** What a kind is near to, nearest first; empty where nothing is. Never rejects: names are a courtesy. */
-  of(cells: readonly string[]): Promise<Map<string, string[]>>
+  /** By cell, two hex digits, what it is near to, nearest first. Empty when that cannot be told now; never rejects. */
+  read(): Promise<Record<string, string[]>>
 }
 
 /** Name and a few questions of each. */
@@ -132,9 +132,9 @@ export function createTopics({
   embedder: Pick<Embedder, 'embed'>
   router: Pick<Router, 'around'>
 }): Topics {
-  let placed: Promise<Map<string, string[]>> | undefined
+  let placed: Promise<Record<string, string[]>> | undefined
 
-  async function place(): Promise<Map<string, string[]>> {
+  async function place(): Promise<Record<string, string[]>> {
     const questions = TOPICS.trim()
       .split('\n')
       .flatMap(line => {
@@ -159,7 +159,7 @@ export function createTopics({
       }
       await new Promise(setImmediate)
     }
-    return new Map(
+    return Object.fromEntries(
       [...near].map(([cell, found]) => {
         const names = found.sort((a, b) => a.rank - b.rank).map(({ name }) => name)
         return [cell, [...new Set(names)].slice(0, MAX_NAMES)]
@@ -168,15 +168,14 @@ export function createTopics({
   }
 
   return {
-    async of(cells) {
+    async read() {
       placed ??= place()
       try {
-        const names = await placed
-        return new Map(cells.map(cell => [cell, names.get(cell) ?? []]))
+        return await placed
       } catch {
         // An embedder that is away now may be back when the next one looks.
         placed = undefined
-        return new Map()
+        return {}
       }
     },
   }

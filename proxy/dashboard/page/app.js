@@ -9,6 +9,7 @@ import { createNow } from './now.js'
 import { createPast } from './past.js'
 import { createReliability } from './reliability.js'
 import { createSwarm } from './swarm.js'
+import { loadTopics } from './topics.js'
 
 const EVERY_MS = 5_000
 /** What costs the node more to tell is asked for every sixth time. */
@@ -54,6 +55,7 @@ async function look() {
 }
 
 async function refreshSlow() {
+  await loadTopics()
   const [knowledge, reliability, peers, { answers }] = await Promise.all([
     call('knowledge'),
     call('reliability'),

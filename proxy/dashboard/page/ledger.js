@@ -6,7 +6,7 @@ import { fields, sentence } from './packet-words.js'
 const PAGE = 100
 const SHOWN = 6
 const NEVER =
-  'Not in any packet: the question, the answer, a comment or the text of a correction, who asked, an address, the minute. Each packet is signed with this node’s own key, so others know that packets come from one site, and not whose it is.'
+  'Not in any packet: the question, the answer, a comment, the text of a correction, who asked, the minute. The domain, the model’s name and the strategy are as your clients wrote them. Each packet is signed with this node’s own key, so others can tell that packets come from one site; and whoever is connected to it sees its network address.'
 const FAULTS = {
   missing: 'one was removed',
   changed: 'one was changed',
@@ -64,7 +64,7 @@ export function createLedger() {
         make(
           'span',
           { class: 'note' },
-          `Kind ${wire.qsh} in ${wire.d}; `,
+          `Fingerprint ${wire.qsh}, domain ${wire.d}; `,
           moment(leftAt),
           `, to ${recipients === 0 ? 'nobody yet' : count(recipients, 'peer')}`,
         ),

@@ -1,5 +1,6 @@
 /** A packet in words that need no knowledge of the wire. */
 import { percent } from './dom.js'
+import { kindOf } from './topics.js'
 
 const OBSERVERS = { h: 'a person', e: 'an evaluator', i: 'a rule that looks at the form of answers' }
 const FAULTS = {
@@ -12,12 +13,13 @@ const FAULTS = {
 const DIGIT_BITS = 4
 
 /** @param {Record<string, any>} wire the payload */
-export function sentence({ op, os, ep, ob, mv, ct }) {
-  if (op === 1) return 'Took back what it had said of one answer.'
+export function sentence({ op, os, ep, ob, mv, ct, qsh }) {
+  const answer = `An answer of ${mv} to a question ${kindOf(qsh)}`
+  if (op === 1) return `${answer}: what was said of it was taken back.`
   const by = OBSERVERS[ob] ?? ob
-  if (ep !== undefined) return `An answer of ${mv} was rated by ${by}; good or bad was put under noise.`
+  if (ep !== undefined) return `${answer} was rated by ${by}; whether good or bad is put under noise.`
   const fault = ct === undefined ? '' : `, for ${FAULTS[ct] ?? ct}`
-  return `An answer of ${mv} was rated ${rating(os)} by ${by}${fault}.`
+  return `${answer} was rated ${rating(os)} by ${by}${fault}.`
 }
 
 function rating(signal) {
