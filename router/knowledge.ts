@@ -24,6 +24,8 @@ export interface KnownKind {
   cell: string
   own: number
   packets: number
+  /** Fingerprints of a few of its questions, as far as they are known here. */
+  codes: string[]
   /** Mean outcome whatever the model, shrunk towards that of all kinds, 0..1. */
   outcome: number
 }
@@ -43,6 +45,7 @@ const MAX_PLACES = 400
 const MAX_KINDS = 8
 /** A kind with fewer outcomes is chance. */
 const LEAST_OUTCOMES = 3
+const MAX_CODES = 5
 const SHRINK_COUNT = 4
 /** So many outcomes of one peer count towards a kind. */
 const PEER_COUNT = 20
@@ -73,15 +76,19 @@ export function createKnowledge(
 
   function read(): Knowledge {
     const places = new Map<string, Omit<KnownPlace, 'peers' | 'expected'> & { authors: Set<string> }>()
-    const kinds = new Map<string, Counts & { domain: string; cell: number }>()
+    const kinds = new Map<string, Counts & { domain: string; cell: number; codes: Set<string> }>()
     const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : PEER_COUNT))
     for (const entry of evidence.entries()) {
       if (entry.withdrawn || entry.expires <= now() || evidence.standing(entry.author) === 'distrusted') continue
-      const { domain, model, cell, author, signal, observerWeight, time } = entry
+      const { domain, model, cell, code, author, signal, observerWeight, time } = entry
       const place = entryOf(places, `${model}/${domain}`, () => {
         return { domain, model, own: 0, packets: 0, latest: 0, authors: new Set<string>() }
       })
-      const kind = entryOf(kinds, `${domain}/${cell}`, () => ({ domain, cell, own: 0, packets: 0 }))
+      const kind = entryOf(kinds, `${domain}/${cell}`, () => {
+        return { domain, cell, own: 0, packets: 0, codes: new Set<string>() }
+      })
+      // This site's own come first, and are known in full.
+      if (kind.codes.size < MAX_CODES) kind.codes.add(code)
       for (const counts of [place, kind]) addTo(counts, entry)
       place.latest = Math.max(place.latest, time)
       if (author !== SELF) place.authors.add(author)
@@ -91,10 +98,10 @@ export function createKnowledge(
     const mean = clamp(sum / n)
     const ranked = [...kinds]
       .filter(([, { own, packets }]) => own + packets >= LEAST_OUTCOMES)
-      .map(([subject, { cell, ...kind }]) => {
+      .map(([subject, { cell, codes, ...kind }]) => {
         const tally = tallies.all(subject)
         const outcome = clamp((tally.sum + SHRINK_COUNT * mean) / (tally.n + SHRINK_COUNT))
-        return { ...kind, cell: cell.toString(16).padStart(2, '0'), outcome }
+        return { ...kind, cell: cell.toString(16).padStart(2, '0'), codes: [...codes], outcome }
       })
       .sort((a, b) => b.outcome - a.outcome)
     const most = [...places.values()].sort((a, b) => b.own + b.packets - (a.own + a.packets)).slice(0, maxPlaces)

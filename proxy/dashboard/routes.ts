@@ -1,5 +1,6 @@
 /** The dashboard at `/qis/` of the admin listener: the page's files, and what it shows and no other endpoint tells. */
 import type { FastifyInstance } from 'fastify'
+import { CODE_PATTERN } from '../../router/outcome.ts'
 import type { Router } from '../../router/router.ts'
 import type { Access } from '../access/access.ts'
 import type { AnswerIndex } from '../answer-index.ts'
@@ -27,6 +28,8 @@ export interface DashboardComponents {
 }
 
 const RECENT_ANSWERS = 20
+const MAX_CODES = 100
+const CODE = new RegExp(CODE_PATTERN)
 const OBJECT = { type: 'object' }
 
 /** The page is for everyone: it holds nothing, and asks for the token that all it shows needs. */
@@ -69,8 +72,22 @@ export function dashboardRoutes(app: FastifyInstance, components: DashboardCompo
   })
   app.get('/qis/knowledge', knowledge, async () => router.knowledge())
 
-  const named = described({ summary: 'What kinds of question are near to, by cell', response: { 200: OBJECT } })
-  app.get('/qis/topics', named, async () => topics.read())
+  const named = described({
+    summary: 'What questions with these fingerprints are like, in words',
+    querystring: {
+      type: 'object',
+      required: ['codes'],
+      properties: { codes: { type: 'string', description: 'by comma', pattern: '^[0-9a-f]{2,16}(,[0-9a-f]{2,16})*$' } },
+    },
+    response: { 200: OBJECT },
+  })
+  app.get<{ Querystring: { codes?: string } }>('/qis/topics', named, async ({ query }) => {
+    const codes = String(query.codes ?? '').split(',')
+    if (codes.length > MAX_CODES || !codes.every(code => CODE.test(code))) {
+      throw new HttpError('invalid_field', `codes must be 1 to ${MAX_CODES} fingerprints by comma`, { field: 'codes' })
+    }
+    return { names: await topics.of(codes) }
+  })
 
   const recent = described({
     summary: 'The last answers, without a word of them, and what was said of each',
@@ -84,7 +101,7 @@ export function dashboardRoutes(app: FastifyInstance, components: DashboardCompo
         request_id: record.requestId,
         model: record.model,
         domain: record.domain,
-        cell: record.code.slice(0, 2),
+        code: record.code,
         time: record.time,
         expected: feedback.expected(record) ?? null,
         facts: record.facts ?? [],

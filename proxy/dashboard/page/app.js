@@ -9,7 +9,7 @@ import { createNow } from './now.js'
 import { createPast } from './past.js'
 import { createReliability } from './reliability.js'
 import { createSwarm } from './swarm.js'
-import { loadTopics } from './topics.js'
+import { learnNames } from './topics.js'
 
 const EVERY_MS = 5_000
 /** What costs the node more to tell is asked for every sixth time. */
@@ -55,7 +55,6 @@ async function look() {
 }
 
 async function refreshSlow() {
-  await loadTopics()
   const [knowledge, reliability, peers, { answers }] = await Promise.all([
     call('knowledge'),
     call('reliability'),
@@ -63,6 +62,8 @@ async function refreshSlow() {
     call('answers'),
     parts.ledger.refresh(),
   ])
+  const { best, worst } = knowledge.kinds
+  await learnNames([...[...best, ...worst].flatMap(({ codes }) => codes), ...answers.map(({ code }) => code)])
   showKnowledge(knowledge)
   parts.reliability.show(reliability)
   parts.reliability.showBenefits(knowledge.benefits)

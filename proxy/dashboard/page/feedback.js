@@ -73,7 +73,7 @@ export function createFeedback(onTaken) {
   }
 
   function describe(answer) {
-    const { request_id, model, domain, cell, time, expected, feedback } = answer
+    const { request_id, model, domain, code, time, expected, feedback } = answer
     const others = feedback
       .filter(({ source }) => source !== 'user')
       .map(({ source, verdict }) => `; ${source}: ${VERDICTS[verdict] ?? verdict}`)
@@ -84,7 +84,7 @@ export function createFeedback(onTaken) {
       make(
         'span',
         {},
-        make('b', {}, `A question ${kindOf(cell)}`),
+        make('b', {}, `A question ${kindOf([code])}`),
         make(
           'small',
           {},

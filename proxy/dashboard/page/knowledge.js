@@ -64,7 +64,7 @@ export function barOf(value) {
   return make('span', { class: `level ${mood(value)}` }, bar, make('strong', {}, percent(value)))
 }
 
-function describeKind({ domain, cell, own, packets, outcome }) {
+function describeKind({ domain, cell, codes, own, packets, outcome }) {
   const rests = [
     own > 0 ? `${count(own, 'answer')} rated here` : '',
     packets > 0 ? `${count(packets, 'packet')} of peers` : '',
@@ -76,7 +76,7 @@ function describeKind({ domain, cell, own, packets, outcome }) {
     make(
       'span',
       { class: 'what' },
-      make('b', {}, kindOf(cell)),
+      make('b', {}, kindOf(codes)),
       make('small', {}, `${domain}, kind ${cell}; ${rests.filter(Boolean).join(', ')}`),
     ),
   )

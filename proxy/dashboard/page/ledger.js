@@ -2,6 +2,7 @@
 import { call } from './api.js'
 import { byId, count, make, moment, table, whole } from './dom.js'
 import { fields, sentence } from './packet-words.js'
+import { learnNames } from './topics.js'
 
 const PAGE = 100
 const SHOWN = 6
@@ -23,7 +24,8 @@ export function createLedger() {
   const [list, older] = [byId('ledger'), byId('older')]
   byId('left-note').textContent = NEVER
 
-  function render() {
+  async function render() {
+    await learnNames(entries.slice(0, shown).map(({ payload }) => JSON.parse(payload).qsh))
     list.replaceChildren(
       ...(entries.length > 0
         ? entries.slice(0, shown).map(describeEntry)
@@ -76,7 +78,7 @@ export function createLedger() {
   older.addEventListener('click', async () => {
     shown += SHOWN
     if (shown > entries.length && !complete) await more()
-    render()
+    await render()
   })
 
   async function more() {
@@ -105,7 +107,7 @@ export function createLedger() {
       const oldest = found.at(-1)?.seq ?? 0
       entries = [...found, ...entries.filter(({ seq }) => seq < oldest)]
       complete ||= found.length < PAGE
-      render()
+      await render()
     },
   }
 }

@@ -14,7 +14,7 @@ const DIGIT_BITS = 4
 
 /** @param {Record<string, any>} wire the payload */
 export function sentence({ op, os, ep, ob, mv, ct, qsh }) {
-  const answer = `An answer of ${mv} to a question ${kindOf(qsh)}`
+  const answer = `An answer of ${mv} to a question ${kindOf([qsh])}`
   if (op === 1) return `${answer}: what was said of it was taken back.`
   const by = OBSERVERS[ob] ?? ob
   if (ep !== undefined) return `${answer} was rated by ${by}; whether good or bad is put under noise.`
