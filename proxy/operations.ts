@@ -52,8 +52,8 @@ export function createOperations(components: OperationsComponents, options: { ra
     api.watch(app, () => app.listeningOrigin),
   )
   // Before every route, whoever adds it and wherever, and before paths that are none.
-  guard(app, { ...options, hosts: access.adminHosts })
-  app.addHook('onRequest', unlessForAnyone(originCheck([], access.ownHosts)))
+  guard(app, { limits: options, hosts: access.adminHosts })
+  app.addHook('onRequest', unlessForAnyone(originCheck({ feedbackOrigins: [] }, access.ownHosts)))
   app.addHook(
     'onRequest',
     unlessForAnyone(async ({ headers, routeOptions }) => {

@@ -11,6 +11,8 @@ export interface SwarmAccess extends AsyncDisposable {
   admits(author: string): boolean
   /** From now on, told of each change. */
   watch(onChange: (access: Access) => Promise<void>): void
+  /** Reads the files again now, for whoever watches. */
+  look(): Promise<void>
 }
 
 export interface SwarmAccessOptions {
@@ -19,7 +21,7 @@ export interface SwarmAccessOptions {
   mustBeClosed: boolean
   /** Beside those in the folder. */
   bootstrap: readonly string[]
-  /** How often the files are read again. Reading is cheap, and tells of every kind of mount alike. @default 5000 */
+  /** How often the files are read again. Reading is cheap, and tells of every kind of mount alike. @default 2500 */
   lookMs?: number
 }
 
@@ -28,13 +30,16 @@ export async function openSwarmAccess(
   { logger }: { logger: FastifyBaseLogger },
   options: SwarmAccessOptions,
 ): Promise<SwarmAccess> {
-  const { folder, mustBeClosed, bootstrap, lookMs = 5_000 } = options
+  const { folder, mustBeClosed, bootstrap, lookMs = 2_500 } = options
   let swarm = await readSwarm(folder)
   if (swarm === undefined && mustBeClosed) {
     throw new SwarmInvalidError(`QIS_SWARM must be the folder of a closed swarm; there is no swarm.key in ${folder}`)
   }
+  /** A change is believed when it is seen twice: an editor may be half-way through writing a list. */
+  let candidate: Swarm | undefined = swarm
   let timer: NodeJS.Timeout | undefined
   let looking: Promise<void> = Promise.resolve()
+  let told: ((access: Access) => Promise<void>) | undefined
 
   async function look(onChange: (access: Access) => Promise<void>): Promise<void> {
     let seen: Swarm | undefined
@@ -44,7 +49,9 @@ export async function openSwarmAccess(
       logger.warn({ err: error }, 'the files of the swarm cannot be understood; what they said before stays in force')
       return
     }
-    if (isDeepStrictEqual(seen, swarm)) return
+    const isSettled = isDeepStrictEqual(seen, candidate)
+    candidate = seen
+    if (!isSettled || isDeepStrictEqual(seen, swarm)) return
     if (seen === undefined) {
       logger.warn({ folder }, 'the key of the swarm is gone; it stays closed until the sidecar is restarted')
       return
@@ -58,14 +65,20 @@ export async function openSwarmAccess(
     }
   }
 
+  function lookAgain(): Promise<void> {
+    const onChange = told
+    if (onChange) looking = looking.then(() => look(onChange))
+    return looking
+  }
+
   return {
     current: () => accessOf(swarm, bootstrap),
     admits: author => swarm?.members?.has(author) ?? true,
     watch(onChange) {
-      timer = setInterval(() => {
-        looking = looking.then(() => look(onChange))
-      }, lookMs).unref()
+      told = onChange
+      timer = setInterval(lookAgain, lookMs).unref()
     },
+    look: lookAgain,
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       await looking

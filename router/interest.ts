@@ -21,6 +21,13 @@ export interface InterestOptions {
 /** Less than this is no interest any more: one question's first cell is left after five half-lives, its eighth after two. */
 const LEAST_MASS = 1 / 32
 
+/**
+ * What is less than this share of all that is asked here is not joined: cells at the edge of a few questions would bring
+ * more packets than answers. And less than that is left again, lest a key on the border come and go.
+ */
+const LEAST_SHARE_TO_JOIN = 0.01
+const LEAST_SHARE_TO_STAY = 0.005
+
 /** A newcomer must be this much heavier than the lightest joined key, lest two of them take turns. */
 const HYSTERESIS = 1.25
 
@@ -28,7 +35,10 @@ export function createInterest(options: InterestOptions = {}): Interest {
   const { maxJoined = 24, maxTracked = 1024, halfLifeS = 7 * 24 * 3600 } = options
   const masses = new Map<RoutingKey, { mass: number; at: number }>()
   const joined = new Set<RoutingKey>()
+  /** Of all keys, also of those no longer tracked. */
+  const whole = { mass: 0, at: 0 }
 
+  const wholeMass = (now: number): number => whole.mass * 2 ** (-(now - whole.at) / halfLifeS)
   const massOf = (key: RoutingKey, now: number): number => {
     const held = masses.get(key)
     return held ? held.mass * 2 ** (-(now - held.at) / halfLifeS) : 0
@@ -47,8 +57,9 @@ export function createInterest(options: InterestOptions = {}): Interest {
     expire(now) {
       const left: RoutingKey[] = []
       for (const key of [...masses.keys()]) {
-        if (massOf(key, now) >= LEAST_MASS) continue
-        masses.delete(key)
+        const mass = massOf(key, now)
+        if (mass < LEAST_MASS) masses.delete(key)
+        else if (mass >= LEAST_SHARE_TO_STAY * wholeMass(now)) continue
         if (joined.delete(key)) left.push(key)
       }
       return left
@@ -56,6 +67,8 @@ export function createInterest(options: InterestOptions = {}): Interest {
     touch(key, mass, now) {
       const total = massOf(key, now) + mass
       masses.set(key, { mass: total, at: now })
+      whole.mass = wholeMass(now) + mass
+      whole.at = now
       if (masses.size > maxTracked) {
         const forgotten = lightest(
           [...masses.keys()].filter(tracked => !joined.has(tracked) && tracked !== key),
@@ -64,6 +77,7 @@ export function createInterest(options: InterestOptions = {}): Interest {
         if (forgotten) masses.delete(forgotten[0])
       }
       if (joined.has(key)) return { joined: true }
+      if (total < LEAST_SHARE_TO_JOIN * whole.mass) return { joined: false }
       if (joined.size < maxJoined) {
         joined.add(key)
         return { join: key, joined: true }

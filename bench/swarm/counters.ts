@@ -78,7 +78,12 @@ async function lookUp(routing: ContentRouting, key: RoutingKey, signal: AbortSig
   const lookup: Lookup = { rpcs: 0, failed: 0, ms: 0, firstMs: undefined, found: 0, hops: 0, late: false }
   const depths = new Map<string, number>()
   const onProgress = ({ type, detail }: { type: string; detail?: unknown }) => {
-    if (type === 'kad-dht:query:dial-peer') lookup.rpcs++
+    if (type === 'kad-dht:query:dial-peer') {
+      const asked = String((detail as { peer: object }).peer)
+      lookup.rpcs++
+      // known from the start, whoever names it later
+      depths.set(asked, depths.get(asked) ?? 1)
+    }
     if (type === 'kad-dht:query:query-error') lookup.failed++
     if (type !== 'kad-dht:query:peer-response') return
     const { from, closer, path } = detail as { from: object; closer: { id: object }[]; path: { index: number } }

@@ -150,8 +150,8 @@ export function feedbackRoutes(components: FeedbackRouteComponents, options: Fee
     const refuse = (request: FastifyRequest, reply: FastifyReply) => {
       throw notFound(request, reply, methodsAt)
     }
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     parseJsonBodies(app)
     for (const url of ['/qis/feedback', '/v1/feedback']) app.post(url, describedFeedback.give, take)
     // Else the upstream would be asked whether a page may.

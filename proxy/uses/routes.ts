@@ -5,6 +5,7 @@ import { guard } from '../access/guard.ts'
 import { HttpError } from '../errors.ts'
 import { parseJsonBodies } from '../feedback/item-routes.ts'
 import { originCheck } from '../feedback/origins.ts'
+import { type ApiDescription, described } from '../openapi.ts'
 import type { AdviceEndpoint } from './advise.ts'
 import type { RerankEndpoint } from './rerank.ts'
 
@@ -12,6 +13,7 @@ export interface UsesRouteComponents {
   advice: AdviceEndpoint
   rerank: RerankEndpoint
   access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
+  api: Pick<ApiDescription, 'watch'>
 }
 
 export interface UsesRouteOptions {
@@ -22,6 +24,7 @@ export interface UsesRouteOptions {
 }
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024
+const OBJECT = { type: 'object' }
 
 /** Answers a POST from an endpoint, which is told when its caller leaves; wherever it is posted. */
 export function serve(endpoint: AdviceEndpoint | RerankEndpoint) {
@@ -32,16 +35,20 @@ export function serve(endpoint: AdviceEndpoint | RerankEndpoint) {
   }
 }
 
-export function usesRoutes({ advice, rerank, access }: UsesRouteComponents, options: UsesRouteOptions) {
+export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents, options: UsesRouteOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    api.watch(app, () => app.listeningOrigin)
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
       if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
     })
     parseJsonBodies(app, MAX_BODY_BYTES)
-    app.post('/qis/advise', serve(advice))
+    const about = (summary: string) => described({ summary, body: OBJECT, response: { 200: OBJECT } })
+    app.post('/qis/advise', about('What is known about a question, without asking it'), serve(advice))
     // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
-    for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank']) app.post(path, serve(rerank))
+    for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank']) {
+      app.post(path, about('Documents in a better order'), serve(rerank))
+    }
   }
 }

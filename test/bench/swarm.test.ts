@@ -19,7 +19,7 @@ const BENCH = join(import.meta.dirname, '../../bench/swarm.ts')
 describe('the bench of the swarm', () => {
   test('on four nodes, delivers everything to those who want it and nothing to others, and says so', {
     skip: missing(join(SHARED, CLINC)),
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     const args = [BENCH, '--quick', '--only', 'sizes', '--n', '4', '--json']
     const { stdout } = await promisify(execFile)(process.execPath, args)

@@ -55,6 +55,15 @@ export interface Trace {
 }
 
 const ID = new RegExp(`^[${LETTERS}]+`)
+/** What stands before a marker in a record of ours, and which kind it then is. */
+const FIELDS: readonly [before: string, kind: string][] = [
+  ['mpl-', 'completion id'],
+  ['canaries.', 'domain'],
+  ['"tags":["', 'tag'],
+  ['"comment":"', 'comment'],
+  ['"strategy":"', 'strategy'],
+  ['"model":"', 'model'],
+]
 const MAX_TRACES = 1_000_000
 const AROUND = 60
 
@@ -73,9 +82,9 @@ function search(bytes: Buffer, within: string, markers: Markers): Trace[] {
   const note = (at: number, encoding: string, id: string) => {
     if (traces.length >= MAX_TRACES) return
     const around = exact.slice(Math.max(0, at - AROUND), at + AROUND).replace(/[^\x20-\x7e]/g, '·')
-    // Of one that a page's end has cut short, what stands before it tells.
-    const guess = id.length < MIN_ID_CHARS && exact.endsWith('chatcmpl-', at) ? 'completion id' : 'unknown'
-    traces.push({ kind: markers.kindOf(id) ?? guess, encoding: within + encoding, around })
+    // Of one that was cut short, where SQLite has moved pages about, the field before it tells.
+    const field = id.length < MIN_ID_CHARS ? FIELDS.find(([before]) => exact.endsWith(before, at)) : undefined
+    traces.push({ kind: markers.kindOf(id) ?? field?.[1] ?? 'unknown', encoding: within + encoding, around })
   }
   for (const { encoding, text, anyCase } of spellingsOf(stem)) {
     const within = anyCase ? lower : exact

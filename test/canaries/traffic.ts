@@ -201,6 +201,9 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
     () => post('/v1/messages', { model: 'm', system: mark('question'), messages: question().messages }),
     () => post('/api/chat', { model: 'm', messages: question().messages }),
     () => post('/generate', { inputs: `${TOPIC} ${mark('question')}` }),
+    () => post('/qis/advise', question(), shared()),
+    () => post('/qis/rerank', { model: 'm', query: mark('question'), documents: [mark('question'), mark('question')] }),
+    () => post('/qis/advise', { [mark('question')]: mark('question'), messages: mark('question') }),
     () => send('GET', `${data}/${mark('question')}/x?y=${mark('question')}`),
     () =>
       send('PUT', `${data}/v1/files/${mark('question')}`, mark('question'), { 'content-type': mark('request header') }),
@@ -269,7 +272,15 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
 /** Everything that the admin listener shows. */
 export async function adminPages(admin: string): Promise<Buffer[]> {
   const pages: Buffer[] = []
-  for (const path of ['/metrics', '/qis/status', '/qis/openapi.json', '/healthz']) {
+  for (const path of [
+    '/metrics',
+    '/qis/status',
+    '/qis/peers',
+    '/qis/packets',
+    '/qis/reliability',
+    '/qis/ledger/verify',
+    '/qis/openapi.json',
+  ]) {
     pages.push(Buffer.from(await (await fetch(admin + path)).arrayBuffer()))
   }
   for (let offset = 0; ; offset += 100) {

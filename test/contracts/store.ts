@@ -94,6 +94,16 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       assert.deepEqual(new Set(found.map(String)), new Set(['0,false', '2,true']))
     })
 
+    it('forgets the authors it is told to, and keeps the others', async () => {
+      await using under = await create()
+      const kept = await sealed(aPacket({ answer: hex16(1) }), 1)
+      const others = await Promise.all([2, 3].map(answer => sealed(aPacket({ answer: hex16(answer) }), 2)))
+      for (const one of [kept, ...others]) await under.store.putPacket(one)
+      assert.deepEqual(await under.store.forgetAuthors(author => author === kept.author), [others[0]?.author])
+      assert.deepEqual(await under.store.packetBytes(kept.key, NOW, { offset: 0, limit: 10 }), [kept.bytes])
+      assert.deepEqual(await under.store.forgetAuthors(author => author === kept.author), [])
+    })
+
     it('lists bytes by key, the newest first, page by page, while they live', async () => {
       await using under = await create()
       const times = [3, 1, 5, 2, 4].map(hours => NOW + hours * 3600)

@@ -57,12 +57,16 @@ async function hasMulticast(): Promise<boolean> {
   }
 }
 
-async function threeSites(settings: (name: string, others: readonly SidecarProcess[]) => Record<string, string>) {
+type Settings = (name: string, others: readonly SidecarProcess[]) => Record<string, string>
+
+const threeSites = (settings: Settings) => sitesNamed(['a', 'b', 'c'], settings)
+
+async function sitesNamed(names: readonly string[], settings: Settings) {
   const parts = new AsyncDisposableStack()
   const upstream = parts.use(await startUpstream())
   const folder = parts.use(await tempFolder())
   const sites: SidecarProcess[] = []
-  for (const name of ['a', 'b', 'c']) {
+  for (const name of names) {
     const common = {
       QIS_UPSTREAM: upstream.url,
       QIS_DATA: join(folder.path, name),
@@ -73,6 +77,29 @@ async function threeSites(settings: (name: string, others: readonly SidecarProce
   }
   return { sites, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
+
+suite('a site with few questions', () => {
+  test('gets on its first what was said while its author was alone, and is advised on its second', async () => {
+    await using swarm = await sitesNamed(['alone'], () => ({}))
+    const [alone] = swarm.sites
+    assert.ok(alone)
+    const response = await chat(alone.data, QUESTION)
+    await response.text()
+    const request_id = response.headers.get('x-qis-request-id')
+    await postFeedback(alone.data, { request_id, rating: 'down' })
+    const left = async () => ((await (await fetch(`${alone.admin}/qis/ledger`)).json()) as { entries: [] }).entries
+    await until('its packet to leave for nobody', async () => (await left()).length > 0, DEADLINE)
+
+    await using others = await sitesNamed(['late'], () => ({ QIS_BOOTSTRAP: alone.addresses.join(',') }))
+    const [late] = others.sites
+    assert.ok(late)
+    assert.equal(await confidence(late), null, 'nothing is known on the first question')
+    const evidence = async () =>
+      ((await (await fetch(`${late.admin}/qis/status`)).json()) as { evidence: number }).evidence
+    await until('the packet', async () => (await evidence()) > 0, DEADLINE)
+    assert.ok(Number(await confidence(late)) < 0.5, 'the second one is advised')
+  })
+})
 
 suite('three processes', () => {
   test('find each other by mDNS', async t => {

@@ -65,6 +65,7 @@ const VALUES = [
 ] as const
 const SECRET = 'hunter2-is-a-secret'
 const SLOW_MS = 250
+const TRIES = 5
 
 export function configTarget(): Target<Environment> {
   return {
@@ -78,20 +79,30 @@ export function configTarget(): Target<Environment> {
       )
     },
     async examine(environment) {
-      const begun = performance.now()
-      try {
-        readConfig(environment)
-      } catch (error) {
-        if (!(error instanceof ConfigInvalidError))
-          return `it threw ${error instanceof Error ? error.stack : String(error)}`
-        if (!/QIS_|OTEL_/.test(error.message)) return `it does not say which: ${error.message.slice(0, 200)}`
-        if (error.message.includes(SECRET)) return `it repeats a secret: ${error.message.slice(0, 200)}`
+      let least = Number.POSITIVE_INFINITY
+      // More than once, to tell a slow input from a pause of the machine.
+      for (let times = 0; times < TRIES && least > SLOW_MS; times++) {
+        const begun = performance.now()
+        const fault = faultOf(environment)
+        if (fault !== undefined) return fault
+        least = Math.min(least, performance.now() - begun)
       }
-      const ms = performance.now() - begun
-      return ms > SLOW_MS ? `it took ${Math.round(ms)} ms` : undefined
+      return least > SLOW_MS ? `it took ${Math.round(least)} ms` : undefined
     },
     async [Symbol.asyncDispose]() {},
   }
+}
+
+function faultOf(environment: Environment): string | undefined {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    if (!(error instanceof ConfigInvalidError))
+      return `it threw ${error instanceof Error ? error.stack : String(error)}`
+    if (!/QIS_|OTEL_/.test(error.message)) return `it does not say which: ${error.message.slice(0, 200)}`
+    if (error.message.includes(SECRET)) return `it repeats a secret: ${error.message.slice(0, 200)}`
+  }
+  return undefined
 }
 
 function valueFor(name: string, dice: Dice): string {

@@ -211,7 +211,8 @@ function faultOf(
 }
 
 function bodyOf(schema: Schema, dice: Dice, known: Readonly<Record<string, string>>): string {
-  const value = valueFor(schema, dice)
+  // A copy, since odd values are everybody's.
+  const value = structuredClone(valueFor(schema, dice))
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const body = value as Record<string, unknown>
     // Now and then an answer that there is, so that more than the refusal is tried.

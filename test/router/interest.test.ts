@@ -57,12 +57,35 @@ describe('interest', () => {
     assert.ok(interest.touch(C, 11, 0).joined)
   })
 
+  it('leaves what nobody has asked about for long: a side cell sooner than the middle', () => {
+    const interest = createInterest({ maxJoined: 2, halfLifeS: 100 })
+    interest.touch(A, 1, 0)
+    interest.touch(B, 1 / 8, 0)
+    assert.deepEqual(interest.expire(200), [])
+    assert.deepEqual(interest.expire(201), [B])
+    assert.deepEqual(interest.expire(500), [])
+    assert.deepEqual(interest.expire(501), [A])
+    assert.deepEqual([...interest.joined], [])
+    assert.deepEqual(interest.touch(A, 1, 501), { join: A, joined: true })
+  })
+
   it('remembers no more when newcomers push each other out', () => {
     const interest = createInterest({ maxJoined: 1, maxTracked: 2 })
     for (const [index, joining] of [A, B, C, D].entries()) {
       assert.ok(interest.touch(joining, 2 ** index, 0).joined)
     }
     assert.deepEqual(interest.touch(A, 9.5, 0), { joined: false }, 'its mass of 1 is forgotten')
+  })
+
+  it('passes over what is less than a hundredth of all that is asked, and leaves what has become much less', () => {
+    const interest = createInterest({ maxJoined: 3 })
+    interest.touch(A, 1, 0)
+    interest.touch(B, 198, 0)
+    assert.deepEqual(interest.expire(0), [], 'a two-hundredth stays')
+    assert.deepEqual(interest.touch(C, 1.9, 0), { joined: false })
+    assert.deepEqual(interest.touch(C, 0.2, 0), { join: C, joined: true })
+    assert.deepEqual(interest.expire(0), [A])
+    assert.deepEqual([...interest.joined], [B, C])
   })
 
   it('never joins more than it may, and tells of every change', () => {

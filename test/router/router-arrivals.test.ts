@@ -45,6 +45,24 @@ describe('a packet that arrives', () => {
     })
   }
 
+  it('from one who is no member is ignored, and one who is a member no longer is forgotten', async () => {
+    const members = new Set<string>()
+    await using node = await startNode(createMemorySwarm(), { admits: author => members.has(author) })
+    const { key, packet } = await packetFor(node)
+    const privateKey = await keyOf(9)
+    const bytes = await sealPacket(packet, privateKey)
+    assert.equal(await node.handlers().receive(key, bytes), 'ignore')
+    members.add(privateKey.publicKey.toString())
+    assert.equal(await node.handlers().receive(key, bytes), 'accept')
+    assert.deepEqual(node.received, ['not_member', 'accepted'])
+    await node.learn(TRAIN)
+    assert.equal(node.router.status().evidence, 2)
+    members.clear()
+    await node.router.forgetStrangers()
+    assert.equal(node.router.status().evidence, 1, 'its own is kept')
+    assert.ok((await node.handlers().list(key, ALL)).every(held => !Buffer.from(held).equals(bytes)))
+  })
+
   it('a second time is ignored', async () => {
     await using node = await startNode(createMemorySwarm())
     const { key, packet } = await packetFor(node)

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { answering, ask, taken } from '../support/asking.ts'
 import { postFeedback, startTestSidecar } from '../support/sidecar.ts'
 
-test('a text that was taken back is in no file any more', async () => {
+test('a text that was taken back is written over', async () => {
   await using upstream = await answering()
   await using sidecar = await startTestSidecar(upstream.url, { QIS_KEEP_CORRECTIONS: 'on' })
   const files = async () => {

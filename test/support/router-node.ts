@@ -43,6 +43,8 @@ export interface NodeOptions extends Partial<RouterOptions> {
   busyTimeoutMs?: number
   /** Key file; a new key when absent. */
   identityFile?: string
+  /** Whose packets count; everybody's unless given. */
+  admits?: (author: string) => boolean
   /** Stands between the router and its network. */
   wrap?: (network: Network) => Network
 }
@@ -117,6 +119,7 @@ export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): 
       identity,
       clock: () => clock.now * 1000,
       random,
+      ...(options.admits && { admits: options.admits }),
       logger: { debug() {}, info() {}, warn: (_details, message = '') => void seen.warnings.push(message) },
       observer: {
         packetReceived: result => void seen.received.push(result),

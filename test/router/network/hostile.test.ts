@@ -53,19 +53,16 @@ const RUBBISH: [string, Uint8Array][] = [
 ]
 
 suite('a malformed frame', () => {
-  for (const protocol of [
-    '/meshsub/1.2.0',
-    '/qis/kad/1.0.0',
-    '/qis/sync/1.0.0',
-    '/ipfs/id/1.0.0',
-    '/ipfs/ping/1.0.0',
-  ]) {
+  for (const protocol of ['/meshsub/1.2.0', '/qis/kad/1.0.0', '/qis/sync/1.0.0', '/ipfs/ping/1.0.0']) {
     test(`of every kind, on ${protocol}, harms nobody`, async () => {
       await using siege = await besieged()
       for (const [what, bytes] of RUBBISH) {
-        await using rogue = await intruder(siege, protocol).catch(error => assert.fail(`${what}: ${error}`))
-        // one that answers unasked may have closed the stream already
-        if (rogue.stream.writeStatus === 'writable') rogue.stream.send(bytes)
+        await using rogue = await intruder(siege, protocol).catch(cause => assert.fail(`${what}: ${cause}`))
+        try {
+          rogue.stream.send(bytes)
+        } catch {
+          // one that answers unasked has closed the stream already
+        }
         await rogue.stream.close().catch(() => {})
       }
       await isWell(siege)

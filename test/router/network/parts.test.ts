@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { MessageChannel } from 'node:worker_threads'
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { MultiaddrConnection, PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import { Key } from 'interface-datastore'
 import { createBackground } from '../../../router/network/background.ts'
+import { type Answering, createCalls } from '../../../router/network/calls.ts'
 import { BoundedDatastore } from '../../../router/network/datastore.ts'
 import { deadline, within } from '../../../router/network/deadline.ts'
+import { createGate } from '../../../router/network/gate.ts'
 import { createRateLimit } from '../../../router/network/rate-limit.ts'
+import { modeFor } from '../../../router/network/reachability.ts'
 import { createReputation } from '../../../router/network/reputation.ts'
 import { until } from '../../contracts/network.ts'
 import { quiet } from './swarm.ts'
@@ -48,11 +54,137 @@ suite('reputation', () => {
   })
 })
 
+test('guilt grows with each strike and is whole while a peer is shunned', () => {
+  const time = clock()
+  const reputation = createReputation(time, { strikes: 4, forgiveMs: 1_000, shunMs: 10_000 })
+  assert.equal(reputation.guilt('a'), 0)
+  reputation.blame('a')
+  reputation.blame('a')
+  assert.equal(reputation.guilt('a'), 0.5)
+  time.ms = 1_000
+  assert.equal(reputation.guilt('a'), 0.25)
+  for (let strike = 0; strike < 4; strike += 1) reputation.blame('a')
+  assert.equal(reputation.guilt('a'), 1)
+})
+
+suite('the gate', () => {
+  const peer = { toString: () => 'peer' } as PeerId
+  const from = (address: string) => ({ remoteAddr: multiaddr(address) }) as MultiaddrConnection
+  const there = from('/ip4/203.0.113.7/tcp/4001')
+
+  function gate(said: { admitted?: boolean; shunned?: boolean; all?: number; inbound?: number } = {}) {
+    const events: string[] = []
+    const made = createGate(
+      {
+        admitted: () => said.admitted ?? true,
+        shunned: () => said.shunned ?? false,
+        connections: () => ({ all: said.all ?? 0, inbound: said.inbound ?? 0 }),
+        failures: createRateLimit(clock(), { perSecond: 1, burst: 2 }),
+        count: event => events.push(event),
+      },
+      { maxConnections: 8 },
+    )
+    return { events, gate: made }
+  }
+
+  test('refuses strangers and the shunned, by name', () => {
+    for (const [said, event] of [
+      [{ admitted: false }, 'connection_stranger'],
+      [{ shunned: true }, 'connection_shunned'],
+    ] as const) {
+      const { events, gate: made } = gate(said)
+      assert.equal(made.denyInboundEncryptedConnection?.(peer, there), true)
+      assert.equal(made.denyDialPeer?.(peer), true)
+      assert.deepEqual(events, [event])
+    }
+    assert.equal(gate().gate.denyInboundEncryptedConnection?.(peer, there), false)
+  })
+
+  test('lets a host wait that has failed often, but not who comes through a relay there', () => {
+    const { events, gate: made } = gate({ admitted: false })
+    for (let time = 0; time < 2; time += 1) {
+      assert.equal(made.denyInboundConnection?.(there), false)
+      made.denyInboundEncryptedConnection?.(peer, there)
+    }
+    assert.equal(made.denyInboundConnection?.(there), true)
+    assert.equal(events.at(-1), 'connection_hasty')
+    assert.equal(made.denyInboundConnection?.(from('/ip4/203.0.113.8/tcp/4001')), false)
+    assert.equal(made.denyInboundConnection?.(from('/ip4/203.0.113.7/tcp/4001/p2p-circuit')), false)
+  })
+
+  test('keeps a quarter of the room for peers that this node looks for', () => {
+    assert.equal(gate({ all: 5, inbound: 5 }).gate.denyInboundUpgradedConnection?.(peer, there), false)
+    assert.equal(gate({ all: 6, inbound: 6 }).gate.denyInboundUpgradedConnection?.(peer, there), true)
+    assert.equal(gate({ all: 8, inbound: 2 }).gate.denyInboundUpgradedConnection?.(peer, there), true)
+  })
+})
+
+suite('the part in the DHT', () => {
+  const [loopback, hospital, world] = ['127.0.0.1', '10.1.2.3', '8.8.8.8'].map(ip => multiaddr(`/ip4/${ip}/tcp/4001`))
+  assert.ok(loopback && hospital && world)
+  const relayed = multiaddr('/ip4/8.8.4.4/tcp/4001/p2p-circuit')
+  const cases: [string, 'server' | 'client', Parameters<typeof modeFor>[0]][] = [
+    ['on one machine', 'server', { own: [loopback], dialled: [loopback], called: false }],
+    ['inside one hospital', 'server', { own: [hospital], dialled: [hospital], called: false }],
+    ['behind NAT', 'client', { own: [hospital], dialled: [world], called: false }],
+    ['behind NAT, but called', 'server', { own: [hospital], dialled: [world], called: true }],
+    ['with a public address', 'server', { own: [hospital, world], dialled: [world], called: false }],
+    ['reached through a relay alone', 'client', { own: [relayed], dialled: [hospital], called: false }],
+    ['not listening, alone', 'server', { own: [], dialled: [], called: false }],
+  ]
+  for (const [where, mode, sight] of cases) test(`${where}: ${mode}`, () => assert.equal(modeFor(sight), mode))
+})
+
+suite('calls between threads', () => {
+  const GONE = new Error('gone')
+
+  function sides(answering: Answering) {
+    const { port1, port2 } = new MessageChannel()
+    const [here, there] = [createCalls(port1, {}), createCalls(port2, answering)]
+    return {
+      here,
+      there,
+      [Symbol.dispose]() {
+        here.end(GONE)
+        there.end(GONE)
+        port1.close()
+      },
+    }
+  }
+
+  test('come back with a result or an error that says what was wrong', async () => {
+    using pair = sides({
+      double: (_signal, count: number) => 2 * count,
+      fail: () => Promise.reject(Object.assign(new RangeError('too far'), { code: 'ERR_FAR' })),
+    })
+    assert.equal(await pair.here.call('double', [21]), 42)
+    await assert.rejects(pair.here.call('fail', []), { name: 'RangeError', message: 'too far', code: 'ERR_FAR' })
+  })
+
+  test('are aborted on both sides, and end with their thread', async () => {
+    const seen = Promise.withResolvers<unknown>()
+    using pair = sides({
+      wait: signal => new Promise(() => signal.addEventListener('abort', () => seen.resolve(signal.reason))),
+    })
+    const stop = new AbortController()
+    const waiting = pair.here.call('wait', [], stop.signal)
+    stop.abort(new Error('enough'))
+    await assert.rejects(waiting, { message: 'enough' })
+    assert.equal(((await seen.promise) as Error).message, 'enough')
+    const lost = pair.here.call('wait', [])
+    pair.here.end(GONE)
+    await assert.rejects(lost, GONE)
+    await assert.rejects(pair.here.call('wait', []), GONE)
+  })
+})
+
 test('a rate limit grants a burst and then the rate, to each peer its own', () => {
   const time = clock()
   const limit = createRateLimit(time, { perSecond: 2, burst: 5 })
   const granted = (peer: string) => Array.from({ length: 20 }, () => limit.take(peer)).filter(Boolean).length
+  assert.equal(limit.has('a'), true)
   assert.equal(granted('a'), 5)
+  assert.equal(limit.has('a'), false)
   assert.equal(granted('b'), 5)
   time.ms += 1_000
   assert.equal(granted('a'), 2)
