@@ -4,14 +4,18 @@ import type { EvidenceIndex } from './evidence.ts'
 import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import type { Store } from './store/store.ts'
 import { assess, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
-import { createMixing, type Mixing } from './synthesis/mixing.ts'
+import { type Benefit, createMixing } from './synthesis/mixing.ts'
+import type { Shares } from './synthesis/trust.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 
-export interface KeptMixing extends Pick<Mixing, 'shares' | 'benefits'> {
+export interface KeptMixing {
+  shares(domain: string): Shares
+  /** What listening has brought, by domain. */
+  benefits(): Benefit[]
   /** Holds what would have been advised against what came of it, before that is known to the index. */
   score(outcome: Outcome): void
   restore(): Promise<void>
-  /** Logs what cannot be kept. */
+  /** Does nothing when nothing has changed; logs what cannot be kept. */
   save(): Promise<void>
 }
 
@@ -29,6 +33,7 @@ export function createKeptMixing(components: {
 }): KeptMixing {
   const { store, evidence, comparison, logger, observer, now } = components
   const mixing = createMixing()
+  let saved = mixing.save()
   return {
     shares: mixing.shares,
     benefits: mixing.benefits,
@@ -44,11 +49,15 @@ export function createKeptMixing(components: {
     },
     async restore() {
       mixing.restore((await store.state(STATE)) ?? '')
+      saved = mixing.save()
       for (const benefit of mixing.benefits()) observer.benefitMeasured(benefit)
     },
     async save() {
+      const current = mixing.save()
+      if (current === saved) return
       try {
-        await store.putState(STATE, mixing.save())
+        await store.putState(STATE, current)
+        saved = current
       } catch (error) {
         logger.warn({ err: error }, 'what peers have earned could not be kept')
       }

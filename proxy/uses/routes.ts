@@ -44,11 +44,10 @@ export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents,
       if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
     })
     parseJsonBodies(app, MAX_BODY_BYTES)
-    const about = (summary: string) => described({ summary, body: OBJECT, response: { 200: OBJECT } })
-    app.post('/qis/advise', about('What is known about a question, without asking it'), serve(advice))
+    const describe = (summary: string) => described({ summary, body: OBJECT, response: { 200: OBJECT } })
+    app.post('/qis/advise', describe('What is known about a question, without asking it'), serve(advice))
     // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
-    for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank']) {
-      app.post(path, about('Documents in a better order'), serve(rerank))
-    }
+    for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank'])
+      app.post(path, describe('Documents in a better order'), serve(rerank))
   }
 }
