@@ -1,4 +1,5 @@
 /** The libp2p network in a thread of its own: the same contract, by messages. */
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -37,7 +38,7 @@ export function createThreadedNetwork(
       options: access === undefined ? given : { ...withoutAccess(given), ...access },
       captures: capture !== undefined,
     }
-    const worker = new Worker(new URL('./libp2p-worker.ts', import.meta.url), { workerData })
+    const worker = new Worker(new URL(`./libp2p-worker${extname(import.meta.url)}`, import.meta.url), { workerData })
     const calls = createCalls(
       worker,
       {
