@@ -1,4 +1,5 @@
 /** What this node knows, laid out for people: how well which model does where, and which kinds of question go best and worst. */
+import { setImmediate } from 'node:timers/promises'
 import { type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
 import type { Benefit, Mixing } from './synthesis/mixing.ts'
 import { createTallies } from './tallies.ts'
@@ -49,6 +50,8 @@ const MAX_CODES = 5
 const SHRINK_COUNT = 4
 /** So many outcomes of one peer count towards a kind. */
 const PEER_COUNT = 20
+/** Outcomes that are looked at in one go: a few milliseconds. */
+const STRIDE = 1_000
 /** All of the evidence is looked at; who reloads the page need not have it looked at again. */
 const GOOD_FOR_S = 2
 
@@ -61,8 +64,8 @@ interface Counts {
 export function createKnowledge(
   { evidence, mixing, now }: { evidence: EvidenceIndex; mixing: Pick<Mixing, 'shares' | 'benefits'>; now(): number },
   { maxPlaces = MAX_PLACES, maxKinds = MAX_KINDS } = {},
-): () => Knowledge {
-  let last: { at: number; knowledge: Knowledge } | undefined
+): () => Promise<Knowledge> {
+  let last: { at: number; knowledge: Promise<Knowledge> } | undefined
 
   function expected(model: string, domain: string): number {
     const { local, robust, network } = mixing.shares(domain)
@@ -74,11 +77,14 @@ export function createKnowledge(
     )
   }
 
-  function read(): Knowledge {
+  async function read(): Promise<Knowledge> {
     const places = new Map<string, Omit<KnownPlace, 'peers' | 'expected'> & { authors: Set<string> }>()
     const kinds = new Map<string, Counts & { domain: string; cell: number; codes: Set<string> }>()
     const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : PEER_COUNT))
+    let looked = 0
     for (const entry of evidence.entries()) {
+      // An outcome that arrives or goes meanwhile may be missed, or be seen twice; requests get their turn.
+      if (++looked % STRIDE === 0) await setImmediate()
       if (entry.withdrawn || entry.expires <= now() || evidence.standing(entry.author) === 'distrusted') continue
       const { domain, model, cell, code, author, signal, observerWeight, time } = entry
       const place = entryOf(places, `${model}/${domain}`, () => {

@@ -13,7 +13,7 @@ suite('what a router knows', () => {
     const swarm = createMemorySwarm()
     await using a = await startNode(swarm)
     await using b = await startNode(swarm)
-    assert.deepEqual(a.router.knowledge(), {
+    assert.deepEqual(await a.router.knowledge(), {
       places: [],
       total: { places: 0, kinds: 0 },
       kinds: { best: [], worst: [] },
@@ -26,7 +26,7 @@ suite('what a router knows', () => {
     await until(() => a.accepted.length === 1, 'the packet has come')
     a.clock.now += LATER_S
 
-    const { places, total } = a.router.knowledge()
+    const { places, total } = await a.router.knowledge()
     assert.equal(total.places, 2)
     const [first, second] = places
     const { expected, latest, ...counts } = first ?? assert.fail('no place')
@@ -44,7 +44,7 @@ suite('what a router knows', () => {
       await node.learn(DOSE, { signal: 0 })
     }
     for (let i = 0; i < 2; i++) await node.learn('Write a Python function that reverses a list.', { signal: 0 })
-    const { kinds, total } = node.router.knowledge()
+    const { kinds, total } = await node.router.knowledge()
     const { code: good } = await node.ask(TRAIN)
     const { code: bad } = await node.ask(DOSE)
     assert.equal(total.kinds, 2)
@@ -62,8 +62,8 @@ suite('what a router knows', () => {
     await using node = await startNode(createMemorySwarm())
     for (const requestId of ['a', 'b']) await node.learn(TRAIN, { requestId })
     await node.router.withdraw('a')
-    assert.equal(node.router.knowledge().places[0]?.own, 1)
+    assert.equal((await node.router.knowledge()).places[0]?.own, 1)
     node.clock.now += 169 * 3600
-    assert.deepEqual(node.router.knowledge().places, [])
+    assert.deepEqual((await node.router.knowledge()).places, [])
   })
 })
