@@ -290,7 +290,7 @@ export async function createSidecar(
       status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
       metrics,
       history: parts.use(createHistory(metrics)),
-      topics: createTopics({ embedder, router }),
+      topics: createTopics({ embedder, space }),
       answers,
       feedback,
       callers,

@@ -1,4 +1,5 @@
 /** What this node knows, laid out for people: how well which model does where, and which kinds of question go best and worst. */
+import { setImmediate } from 'node:timers/promises'
 import { type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
 import type { Benefit, Mixing } from './synthesis/mixing.ts'
 import { createTallies } from './tallies.ts'
@@ -24,6 +25,8 @@ export interface KnownKind {
   cell: string
   own: number
   packets: number
+  /** Fingerprints of a few of its questions, as far as they are known here. */
+  codes: string[]
   /** Mean outcome whatever the model, shrunk towards that of all kinds, 0..1. */
   outcome: number
 }
@@ -43,9 +46,12 @@ const MAX_PLACES = 400
 const MAX_KINDS = 8
 /** A kind with fewer outcomes is chance. */
 const LEAST_OUTCOMES = 3
+const MAX_CODES = 5
 const SHRINK_COUNT = 4
 /** So many outcomes of one peer count towards a kind. */
 const PEER_COUNT = 20
+/** Outcomes that are looked at in one go: a few milliseconds. */
+const STRIDE = 1_000
 /** All of the evidence is looked at; who reloads the page need not have it looked at again. */
 const GOOD_FOR_S = 2
 
@@ -58,8 +64,8 @@ interface Counts {
 export function createKnowledge(
   { evidence, mixing, now }: { evidence: EvidenceIndex; mixing: Pick<Mixing, 'shares' | 'benefits'>; now(): number },
   { maxPlaces = MAX_PLACES, maxKinds = MAX_KINDS } = {},
-): () => Knowledge {
-  let last: { at: number; knowledge: Knowledge } | undefined
+): () => Promise<Knowledge> {
+  let last: { at: number; knowledge: Promise<Knowledge> } | undefined
 
   function expected(model: string, domain: string): number {
     const { local, robust, network } = mixing.shares(domain)
@@ -71,17 +77,24 @@ export function createKnowledge(
     )
   }
 
-  function read(): Knowledge {
+  async function read(): Promise<Knowledge> {
     const places = new Map<string, Omit<KnownPlace, 'peers' | 'expected'> & { authors: Set<string> }>()
-    const kinds = new Map<string, Counts & { domain: string; cell: number }>()
+    const kinds = new Map<string, Counts & { domain: string; cell: number; codes: Set<string> }>()
     const tallies = createTallies(author => (author === SELF ? Number.POSITIVE_INFINITY : PEER_COUNT))
+    let looked = 0
     for (const entry of evidence.entries()) {
+      // An outcome that arrives or goes meanwhile may be missed, or be seen twice; requests get their turn.
+      if (++looked % STRIDE === 0) await setImmediate()
       if (entry.withdrawn || entry.expires <= now() || evidence.standing(entry.author) === 'distrusted') continue
-      const { domain, model, cell, author, signal, observerWeight, time } = entry
+      const { domain, model, cell, code, author, signal, observerWeight, time } = entry
       const place = entryOf(places, `${model}/${domain}`, () => {
         return { domain, model, own: 0, packets: 0, latest: 0, authors: new Set<string>() }
       })
-      const kind = entryOf(kinds, `${domain}/${cell}`, () => ({ domain, cell, own: 0, packets: 0 }))
+      const kind = entryOf(kinds, `${domain}/${cell}`, () => {
+        return { domain, cell, own: 0, packets: 0, codes: new Set<string>() }
+      })
+      // This site's own come first, and are known in full.
+      if (kind.codes.size < MAX_CODES) kind.codes.add(code)
       for (const counts of [place, kind]) addTo(counts, entry)
       place.latest = Math.max(place.latest, time)
       if (author !== SELF) place.authors.add(author)
@@ -91,10 +104,10 @@ export function createKnowledge(
     const mean = clamp(sum / n)
     const ranked = [...kinds]
       .filter(([, { own, packets }]) => own + packets >= LEAST_OUTCOMES)
-      .map(([subject, { cell, ...kind }]) => {
+      .map(([subject, { cell, codes, ...kind }]) => {
         const tally = tallies.all(subject)
         const outcome = clamp((tally.sum + SHRINK_COUNT * mean) / (tally.n + SHRINK_COUNT))
-        return { ...kind, cell: cell.toString(16).padStart(2, '0'), outcome }
+        return { ...kind, cell: cell.toString(16).padStart(2, '0'), codes: [...codes], outcome }
       })
       .sort((a, b) => b.outcome - a.outcome)
     const most = [...places.values()].sort((a, b) => b.own + b.packets - (a.own + a.packets)).slice(0, maxPlaces)

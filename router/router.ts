@@ -131,7 +131,7 @@ export interface Router {
   /** What was told and what came of it. */
   reliability: Calibration['reliability']
   /** What is known of models, domains and kinds of question; all of it, so not for every request. */
-  knowledge(): Knowledge
+  knowledge(): Promise<Knowledge>
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */

@@ -29,6 +29,7 @@ const PAGE = [
   'now.js',
   'past.js',
   'swarm.js',
+  'topics.js',
   'knowledge.js',
   'reliability.js',
   'ledger.js',

@@ -1,6 +1,6 @@
 /** The dashboard at `/qis/` of the admin listener: the page's files, and what it shows and no other endpoint tells. */
 import type { FastifyInstance } from 'fastify'
-import type { KnownKind } from '../../router/knowledge.ts'
+import { CODE_PATTERN } from '../../router/outcome.ts'
 import type { Router } from '../../router/router.ts'
 import type { Access } from '../access/access.ts'
 import type { AnswerIndex } from '../answer-index.ts'
@@ -28,6 +28,8 @@ export interface DashboardComponents {
 }
 
 const RECENT_ANSWERS = 20
+const MAX_CODES = 100
+const CODE = new RegExp(CODE_PATTERN)
 const OBJECT = { type: 'object' }
 
 /** The page is for everyone: it holds nothing, and asks for the token that all it shows needs. */
@@ -68,11 +70,23 @@ export function dashboardRoutes(app: FastifyInstance, components: DashboardCompo
     summary: 'What is known of models, domains and kinds of question',
     response: { 200: OBJECT },
   })
-  app.get('/qis/knowledge', knowledge, async () => {
-    const { kinds, ...known } = router.knowledge()
-    const names = await topics.of([...kinds.best, ...kinds.worst].map(({ cell }) => cell))
-    const named = (some: readonly KnownKind[]) => some.map(kind => ({ ...kind, topics: names.get(kind.cell) ?? [] }))
-    return { ...known, kinds: { best: named(kinds.best), worst: named(kinds.worst) } }
+  app.get('/qis/knowledge', knowledge, async () => router.knowledge())
+
+  const named = described({
+    summary: 'What questions with these fingerprints are like, in words',
+    querystring: {
+      type: 'object',
+      required: ['codes'],
+      properties: { codes: { type: 'string', description: 'by comma', pattern: '^[0-9a-f]{2,16}(,[0-9a-f]{2,16})*$' } },
+    },
+    response: { 200: OBJECT },
+  })
+  app.get<{ Querystring: { codes?: string } }>('/qis/topics', named, async ({ query }) => {
+    const codes = String(query.codes ?? '').split(',')
+    if (codes.length > MAX_CODES || !codes.every(code => CODE.test(code))) {
+      throw new HttpError('invalid_field', `codes must be 1 to ${MAX_CODES} fingerprints by comma`, { field: 'codes' })
+    }
+    return { names: await topics.of(codes) }
   })
 
   const recent = described({
@@ -82,14 +96,12 @@ export function dashboardRoutes(app: FastifyInstance, components: DashboardCompo
   app.get('/qis/answers', recent, async () => {
     const records = await answers.recent(RECENT_ANSWERS)
     const said = Map.groupBy(await feedback.of(records.map(({ requestId }) => requestId)), ({ requestId }) => requestId)
-    const names = await topics.of(records.map(({ code }) => code.slice(0, 2)))
     return {
       answers: records.map(record => ({
         request_id: record.requestId,
         model: record.model,
         domain: record.domain,
-        cell: record.code.slice(0, 2),
-        topics: names.get(record.code.slice(0, 2)) ?? [],
+        code: record.code,
         time: record.time,
         expected: feedback.expected(record) ?? null,
         facts: record.facts ?? [],

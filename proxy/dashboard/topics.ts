@@ -1,13 +1,20 @@
 /**
- * Gives kinds of question a name that people understand. A kind is a region of the fingerprint space, and nobody's question is
- * kept to tell what is asked there; but questions of our own can be placed in it, and the kind called after those.
+ * Gives fingerprints a name that people understand. Nobody's question is kept to tell what is asked; but questions of our own
+ * have fingerprints too, and one that is not known can be called after those that it is like. Whoever receives a packet could
+ * do the same.
  */
 import type { Embedder } from '../../embeddings/embedder.ts'
-import type { Router } from '../../router/router.ts'
+import { decode, dotTable, project, similarity } from '../../router/fingerprint.ts'
+import type { Space } from '../../router/space.ts'
 
 export interface Topics {
-  /** What a kind is near to, nearest first; empty where nothing is. Never rejects: names are a courtesy. */
-  of(cells: readonly string[]): Promise<Map<string, string[]>>
+  /**
+   * What questions with this fingerprint are like, most alike first; nothing when it is like none of ours, or when that cannot
+   * be told now. Never rejects.
+   *
+   * @param codes 2 to 16 hex digits each; the fewer, the less it says
+   */
+  of(codes: readonly string[]): Promise<Record<string, string[]>>
 }
 
 /** Name and a few questions of each. */
@@ -118,23 +125,23 @@ small talk: Hello, how are you? / What is your name?
 multiple choice: Which of the following is correct? A) iron B) gold C) water D) air. / Answer with the letter of the option only.
 true or false: Is it true that bats are blind? Answer true or false. / Does the premise entail the hypothesis?
 `
-/** A topic names the cells its questions fall into, and those nearest to them. */
-const REACH = 4
+/** Of one fingerprint. */
 const MAX_NAMES = 2
+/** Codes less alike than this are often called by a wrong name. */
+const LEAST_SIMILARITY = 0.5
 const DEADLINE_MS = 10_000
 /** In between, requests get their turn. */
 const BATCH = 16
 
-export function createTopics({
-  embedder,
-  router,
-}: {
-  embedder: Pick<Embedder, 'embed'>
-  router: Pick<Router, 'around'>
-}): Topics {
-  let placed: Promise<Map<string, string[]>> | undefined
+interface Example {
+  name: string
+  table: Float32Array
+}
 
-  async function place(): Promise<Map<string, string[]>> {
+export function createTopics({ embedder, space }: { embedder: Pick<Embedder, 'embed'>; space: Space }): Topics {
+  let placed: Promise<Example[]> | undefined
+
+  async function place(): Promise<Example[]> {
     const questions = TOPICS.trim()
       .split('\n')
       .flatMap(line => {
@@ -142,41 +149,41 @@ export function createTopics({
         return examples.split(' / ').map(text => ({ name, text }))
       })
     const signal = AbortSignal.timeout(DEADLINE_MS)
-    const near = new Map<string, { name: string; rank: number }[]>()
+    const examples: Example[] = []
     for (let at = 0; at < questions.length; at += BATCH) {
       const batch = questions.slice(at, at + BATCH)
-      const vectors = await embedder.embed(
-        batch.map(({ text }) => text),
-        { signal },
-      )
-      for (const [i, { name }] of batch.entries()) {
-        const vector = vectors[i]
-        if (!vector) continue
-        for (const [rank, cell] of router.around(vector).cells.slice(0, REACH).entries()) {
-          const key = cell.toString(16).padStart(2, '0')
-          near.set(key, [...(near.get(key) ?? []), { name, rank }])
-        }
+      const texts = batch.map(({ text }) => text)
+      for (const [i, vector] of (await embedder.embed(texts, { signal })).entries()) {
+        examples.push({ name: batch[i]?.name ?? '', table: dotTable(space, project(space, vector)) })
       }
       await new Promise(setImmediate)
     }
-    return new Map(
-      [...near].map(([cell, found]) => {
-        const names = found.sort((a, b) => a.rank - b.rank).map(({ name }) => name)
-        return [cell, [...new Set(names)].slice(0, MAX_NAMES)]
-      }),
-    )
+    return examples
+  }
+
+  function namesOf(code: string, examples: readonly Example[]): string[] {
+    const decoded = decode(space, code)
+    const likeness = new Map<string, number>()
+    for (const { name, table } of examples) {
+      likeness.set(name, Math.max(likeness.get(name) ?? -1, similarity(table, decoded)))
+    }
+    return [...likeness]
+      .filter(([, alike]) => alike >= LEAST_SIMILARITY)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, MAX_NAMES)
+      .map(([name]) => name)
   }
 
   return {
-    async of(cells) {
+    async of(codes) {
       placed ??= place()
       try {
-        const names = await placed
-        return new Map(cells.map(cell => [cell, names.get(cell) ?? []]))
+        const examples = await placed
+        return Object.fromEntries(codes.map(code => [code, namesOf(code, examples)]))
       } catch {
         // An embedder that is away now may be back when the next one looks.
         placed = undefined
-        return new Map()
+        return {}
       }
     },
   }

@@ -91,6 +91,10 @@ suite('the packed tarball, in an empty folder', () => {
     assert.equal(streamed.headers.get('x-qis-evidence') !== null, true)
     assert.match(await streamed.text(), /^data: \{[\s\S]*\n\ndata: \[DONE\]\n\n$/)
 
+    const page = await (await fetch(`${sidecar.admin}/qis/`)).text()
+    for (const [, file] of page.matchAll(/(?:src|href)="(page\/[^"]+)"/g)) {
+      assert.equal((await fetch(`${sidecar.admin}/qis/${file}`)).status, 200, file)
+    }
     const metrics = await (await fetch(`${sidecar.admin}/metrics`)).text()
     assert.match(metrics, /^qis_feedback_total\{rating="down",status="accepted",source="user"\} 1$/m)
     const exited = once(sidecar.child, 'exit')

@@ -67,7 +67,7 @@ export async function startPracticeSite(settings: Record<string, string> = {}): 
   }
   await until(
     'a packet of the other',
-    () => site.sidecar.router.knowledge().places.some(({ packets }) => packets > 0),
+    async () => (await site.sidecar.router.knowledge()).places.some(({ packets }) => packets > 0),
     {
       deadlineMs: 30_000,
       everyMs: 200,

@@ -56,7 +56,7 @@ function describe(
         {},
         known
           ? `expected good, give or take ${Math.round(100 * deviation)} points`
-          : 'Nothing is known of such questions yet.',
+          : 'Too little is known of such questions to say.',
       ),
     ),
     make(

@@ -9,6 +9,7 @@ import { createNow } from './now.js'
 import { createPast } from './past.js'
 import { createReliability } from './reliability.js'
 import { createSwarm } from './swarm.js'
+import { learnNames } from './topics.js'
 
 const EVERY_MS = 5_000
 /** What costs the node more to tell is asked for every sixth time. */
@@ -61,6 +62,8 @@ async function refreshSlow() {
     call('answers'),
     parts.ledger.refresh(),
   ])
+  const { best, worst } = knowledge.kinds
+  await learnNames([...[...best, ...worst].flatMap(({ codes }) => codes), ...answers.map(({ code }) => code)])
   showKnowledge(knowledge)
   parts.reliability.show(reliability)
   parts.reliability.showBenefits(knowledge.benefits)

@@ -1,6 +1,7 @@
 /** The feedback trial: a rating for one of the last answers, or for any whose request id one has, and what became of it. */
 import { call } from './api.js'
 import { ago, byId, make, percent, shortId } from './dom.js'
+import { kindOf } from './topics.js'
 
 const STATUS = {
   accepted: 'Taken. It counts from now on.',
@@ -72,7 +73,7 @@ export function createFeedback(onTaken) {
   }
 
   function describe(answer) {
-    const { request_id, model, domain, cell, topics, time, expected, feedback } = answer
+    const { request_id, model, domain, code, time, expected, feedback } = answer
     const others = feedback
       .filter(({ source }) => source !== 'user')
       .map(({ source, verdict }) => `; ${source}: ${VERDICTS[verdict] ?? verdict}`)
@@ -83,7 +84,7 @@ export function createFeedback(onTaken) {
       make(
         'span',
         {},
-        make('b', {}, topics.length > 0 ? `like ${topics.join(', ')}` : `kind ${cell}`),
+        make('b', {}, `A question ${kindOf([code])}`),
         make(
           'small',
           {},

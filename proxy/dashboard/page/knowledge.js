@@ -1,5 +1,7 @@
 /** What this node knows: models against domains, and the kinds of question that go best and worst. */
+
 import { ago, byId, count, draw, make, mood, percent, table } from './dom.js'
+import { kindOf } from './topics.js'
 
 const MODELS = 12
 
@@ -62,8 +64,7 @@ export function barOf(value) {
   return make('span', { class: `level ${mood(value)}` }, bar, make('strong', {}, percent(value)))
 }
 
-function describeKind({ domain, cell, own, packets, outcome, topics = [] }) {
-  const about = topics.length > 0 ? `like ${topics.join(', ')}` : `kind ${cell}`
+function describeKind({ domain, cell, codes, own, packets, outcome }) {
   const rests = [
     own > 0 ? `${count(own, 'answer')} rated here` : '',
     packets > 0 ? `${count(packets, 'packet')} of peers` : '',
@@ -75,7 +76,7 @@ function describeKind({ domain, cell, own, packets, outcome, topics = [] }) {
     make(
       'span',
       { class: 'what' },
-      make('b', {}, about),
+      make('b', {}, kindOf(codes)),
       make('small', {}, `${domain}, kind ${cell}; ${rests.filter(Boolean).join(', ')}`),
     ),
   )

@@ -2,11 +2,12 @@
 import { call } from './api.js'
 import { byId, count, make, moment, table, whole } from './dom.js'
 import { fields, sentence } from './packet-words.js'
+import { learnNames } from './topics.js'
 
 const PAGE = 100
 const SHOWN = 6
 const NEVER =
-  'Not in any packet: the question, the answer, a comment or the text of a correction, who asked, an address, the minute. Each packet is signed with this node’s own key, so others know that packets come from one site, and not whose it is.'
+  'Not in any packet: the question, the answer, a comment, the text of a correction, who asked, the minute. The domain, the model’s name and the strategy are as your clients wrote them. Each packet is signed with this node’s own key, so others can tell that packets come from one site; and whoever is connected to it sees its network address.'
 const FAULTS = {
   missing: 'one was removed',
   changed: 'one was changed',
@@ -23,7 +24,8 @@ export function createLedger() {
   const [list, older] = [byId('ledger'), byId('older')]
   byId('left-note').textContent = NEVER
 
-  function render() {
+  async function render() {
+    await learnNames(entries.slice(0, shown).map(({ payload }) => JSON.parse(payload).qsh))
     list.replaceChildren(
       ...(entries.length > 0
         ? entries.slice(0, shown).map(describeEntry)
@@ -64,7 +66,7 @@ export function createLedger() {
         make(
           'span',
           { class: 'note' },
-          `Kind ${wire.qsh} in ${wire.d}; `,
+          `Fingerprint ${wire.qsh}, domain ${wire.d}; `,
           moment(leftAt),
           `, to ${recipients === 0 ? 'nobody yet' : count(recipients, 'peer')}`,
         ),
@@ -76,7 +78,7 @@ export function createLedger() {
   older.addEventListener('click', async () => {
     shown += SHOWN
     if (shown > entries.length && !complete) await more()
-    render()
+    await render()
   })
 
   async function more() {
@@ -105,7 +107,7 @@ export function createLedger() {
       const oldest = found.at(-1)?.seq ?? 0
       entries = [...found, ...entries.filter(({ seq }) => seq < oldest)]
       complete ||= found.length < PAGE
-      render()
+      await render()
     },
   }
 }

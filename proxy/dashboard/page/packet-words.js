@@ -1,5 +1,6 @@
 /** A packet in words that need no knowledge of the wire. */
-import { percent } from './dom.js'
+import { percent, whole } from './dom.js'
+import { kindOf } from './topics.js'
 
 const OBSERVERS = { h: 'a person', e: 'an evaluator', i: 'a rule that looks at the form of answers' }
 const FAULTS = {
@@ -10,14 +11,17 @@ const FAULTS = {
   other: 'something else',
 }
 const DIGIT_BITS = 4
+/** More digits than that are left out wherever questions are to hide among others. */
+const SHARED_DIGITS = 4
 
 /** @param {Record<string, any>} wire the payload */
-export function sentence({ op, os, ep, ob, mv, ct }) {
-  if (op === 1) return 'Took back what it had said of one answer.'
+export function sentence({ op, os, ep, ob, mv, ct, qsh }) {
+  const answer = `An answer of ${mv} to a question ${kindOf([qsh])}`
+  if (op === 1) return `${answer}: what was said of it was taken back.`
   const by = OBSERVERS[ob] ?? ob
-  if (ep !== undefined) return `An answer of ${mv} was rated by ${by}; good or bad was put under noise.`
+  if (ep !== undefined) return `${answer} was rated by ${by}; whether good or bad is put under noise.`
   const fault = ct === undefined ? '' : `, for ${FAULTS[ct] ?? ct}`
-  return `An answer of ${mv} was rated ${rating(os)} by ${by}${fault}.`
+  return `${answer} was rated ${rating(os)} by ${by}${fault}.`
 }
 
 function rating(signal) {
@@ -36,10 +40,7 @@ export function fields(wire) {
   const { v, sp, d, qsh, os, ci, mv, ca, ct, st, ob, ad, n, rv, op, ep, ts, ttl } = wire
   const hour = new Date(ts * 1000).toISOString().slice(0, 13).replace('T', ', ')
   const said = [
-    [
-      'Kind of question',
-      `${qsh}: ${qsh.length} digits, that is one of ${2 ** (DIGIT_BITS * Math.min(qsh.length, 12))} kinds${qsh.length > 12 ? ' and more' : ''}; the question cannot be read from it, whoever has a guess can check it`,
-    ],
+    ['Kind of question', `${qsh}: ${howExact(qsh)}`],
     ['Domain', d],
     ['Model', mv],
     [
@@ -61,4 +62,10 @@ export function fields(wire) {
     ['Space and version', `${sp}, ${v}`],
   ]
   return said.filter(([, value]) => value !== undefined)
+}
+
+function howExact(code) {
+  if (code.length > SHARED_DIGITS)
+    return 'all of it; it cannot be turned back into the question, but whoever guesses that can check'
+  return `one of ${whole(2 ** (DIGIT_BITS * code.length))} kinds, shared with many other questions`
 }
