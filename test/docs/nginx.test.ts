@@ -59,7 +59,14 @@ async function ask(
   body: string,
   headers: Record<string, string>,
 ): Promise<IncomingMessage> {
-  const sent = request({ port, path, method: 'POST', headers, rejectUnauthorized: false, signal: AbortSignal.timeout(10_000) })
+  const sent = request({
+    port,
+    path,
+    method: 'POST',
+    headers,
+    rejectUnauthorized: false,
+    signal: AbortSignal.timeout(10_000),
+  })
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   return response
