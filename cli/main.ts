@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The one entry of the command line: finds the command, gives it the process's streams and signals, sets the exit code. */
 import { constants } from 'node:os'
+import { nearestName } from '../proxy/config/nearest-name.ts'
 import { type CommandIo, UsageError } from './command.ts'
 import { type CommandEntry, commands } from './commands.ts'
-import { nearestName } from './nearest-name.ts'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2

@@ -36,6 +36,8 @@ export async function startSidecar(
     cwd: ROOT,
     env: {
       ...inherited,
+      // Whatever file may lie where this runs.
+      QIS_CONFIG: 'off',
       QIS_DATA_LISTEN: '127.0.0.1:0',
       QIS_ADMIN_LISTEN: '127.0.0.1:0',
       QIS_P2P_LISTEN: '/ip4/127.0.0.1/tcp/0',

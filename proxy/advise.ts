@@ -34,10 +34,10 @@ export interface AdviserComponents {
   router: Pick<Router, 'lookup'>
   domains: Pick<Domains, 'of'>
   logger: Logger
-  /** Where the operator has named models to choose among. */
-  routing?: Routing | undefined
+  /** Where the operator has named models to choose among; read at each question, as the next. */
+  readonly routing?: Routing | undefined
   /** Where the operator lets prompts be refined. */
-  refining?: Refining | undefined
+  readonly refining?: Refining | undefined
   /** Told how long each vector took. */
   onEmbedded?: (seconds: number) => void
   clock?: () => number
@@ -59,13 +59,12 @@ export interface Adviser {
   advise(url: string, headers: IncomingHttpHeaders, body: Buffer | undefined, client: Departure): Promise<Advice>
 }
 
-export function createAdviser(
-  { embedder, router, domains, logger, routing, refining, onEmbedded, clock = Date.now }: AdviserComponents,
-  options: { deadlineMs: number },
-): Adviser {
+export function createAdviser(components: AdviserComponents, options: { readonly adviceDeadlineMs: number }): Adviser {
+  const { embedder, router, domains, logger, onEmbedded, clock = Date.now } = components
+
   async function embed(text: string, client: Departure): Promise<Float32Array | undefined> {
     if (embedder.inline) return (await embedder.embed([text]))[0]
-    const signal = AbortSignal.any([client.signal, AbortSignal.timeout(options.deadlineMs)])
+    const signal = AbortSignal.any([client.signal, AbortSignal.timeout(options.adviceDeadlineMs)])
     return (await embedder.embed([text], { signal }))[0]
   }
 
@@ -75,6 +74,7 @@ export function createAdviser(
     body: Buffer | undefined,
     client: Departure,
   ): Promise<Advice> {
+    const { routing, refining } = components
     const hints = readHints(headers)
     const advice: Advice = {
       requestId: `qis-${randomUUID()}`,
@@ -138,11 +138,11 @@ export function createAdviser(
     }
   }
 
-  if (!routing) return { advise: look }
   return {
     async advise(url, headers, body, client) {
       const advice = await look(url, headers, body, client)
-      if (!body || advice.record) return advice
+      const { routing } = components
+      if (!routing || !body || advice.record) return advice
       const { domain, routeOnly } = advice.hints
       const route = routing.fallback(body, domain, routeOnly)
       return route ? { ...advice, steered: { route, refinement: undefined } } : advice

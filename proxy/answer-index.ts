@@ -41,6 +41,8 @@ export interface AnswerIndex extends AsyncDisposable {
   byRequestId(requestIds: readonly string[]): Promise<Map<string, AnswerRecord>>
   /** All answers of these ids, newest first: some servers have only a thousand different ids. At most five of each. */
   byCompletionId(completionIds: readonly string[]): Promise<Map<string, AnswerRecord[]>>
+  /** The last answers that have ended, newest first. */
+  recent(limit: number): Promise<AnswerRecord[]>
   /** Who asked, of one of the last answers. */
   callerOf(requestId: string): string | undefined
   /** Whether an answer is under way, whose completion id is therefore not known yet. */
@@ -178,6 +180,13 @@ export function createAnswerIndex(
           [...records.values()].sort((a, b) => b.time - a.time).slice(0, MAX_ALIKE),
         ]),
       )
+    },
+    async recent(limit) {
+      const rows = await database.all('SELECT record FROM answers ORDER BY rowid DESC LIMIT ?', [limit])
+      // What is being written may stand in both.
+      const records = new Map([...pending.values()].toReversed().map(record => [record.requestId, record]))
+      for (const record of rows.map(read)) if (!records.has(record.requestId)) records.set(record.requestId, record)
+      return [...records.values()].slice(0, limit)
     },
     callerOf: requestId => callers.get(requestId),
     get underWay() {

@@ -20,8 +20,6 @@ export interface AppComponents extends ExchangeComponents, FeedbackRouteComponen
 }
 
 export interface AppOptions extends ExchangeOptions, FeedbackRouteOptions {
-  /** Models of our own that GET /v1/models tells of. */
-  listed: readonly string[]
   /** A client that does not get on for so long is given up; 0 for never. */
   stallMs: number
 }
@@ -58,7 +56,15 @@ function isWebSocket({ headers, url = '' }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith('/') && !OURS.test(url)
 }
 
-export function createApp(components: AppComponents, options: AppOptions): FastifyInstance {
+/**
+ * @param options looked at when a request comes, but for `stallMs`
+ * @param listed models of our own that GET /v1/models tells of
+ */
+export function createApp(
+  components: AppComponents,
+  options: AppOptions,
+  { listed }: { listed: readonly string[] },
+): FastifyInstance {
   const { upstreams, dispatcher, tunnel, access, logger } = components
   const app = Fastify({
     loggerInstance: logger,
@@ -90,8 +96,8 @@ export function createApp(components: AppComponents, options: AppOptions): Fasti
   app.server.on('upgrade', tunnel.upgrade)
   void app.register(feedbackRoutes(components, options))
   void app.register(usesRoutes(components, options))
-  if (upstreams.several || options.listed.length > 0) {
-    void app.register(modelListRoute({ upstreams, dispatcher }, options.listed))
+  if (upstreams.several || listed.length > 0) {
+    void app.register(modelListRoute({ upstreams, dispatcher }, listed))
   }
   void app.register(passThrough(components, options))
   return app

@@ -7,9 +7,9 @@ import { loadIdentity } from '../router/identity.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createThreadedNetwork } from '../router/network/threaded.ts'
 import { createRouter, type Router } from '../router/router.ts'
-import { type Database, openDatabase, type Schema } from '../router/store/database.ts'
+import { openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
-import { createAccess } from './access/access.ts'
+import { type Access, createAccess } from './access/access.ts'
 import { createAdviser } from './advise.ts'
 import { createAfterwards } from './afterwards.ts'
 import { answerSchema, createAnswerIndex } from './answer-index.ts'
@@ -17,22 +17,24 @@ import { createApp } from './app.ts'
 import { createCallers } from './callers.ts'
 import { openCapture } from './capture-file.ts'
 import { type Config, ConfigInvalidError } from './config.ts'
+import { createHistory } from './dashboard/history.ts'
+import { createTopics } from './dashboard/topics.ts'
 import { readDomainRules } from './domain/rules.ts'
-import { createDomains } from './domain.ts'
+import { createDomains, type Domains } from './domain.ts'
 import { createEmbedding } from './embedding.ts'
 import { createFeedback } from './feedback/feedback.ts'
 import { createFeedbackStore, feedbackSchema } from './feedback/store.ts'
 import { createImplicit } from './implicit/implicit.ts'
 import { isInsight } from './insight-headers.ts'
-import { createMetrics, type Metrics } from './metrics.ts'
+import { createLive } from './live.ts'
+import { createMetrics } from './metrics.ts'
 import { createResponseObserver } from './observe-response.ts'
 import { createApiDescription } from './openapi.ts'
 import { createOperations } from './operations.ts'
 import { loadReceiptKeys } from './receipt-keys.ts'
 import { createReceipts } from './receipts.ts'
-import { createRefining, type Refining } from './refine/refining.ts'
-import { readTemplates } from './refine/templates.ts'
-import { createTrials, refineSchema, type Trials } from './refine/trials.ts'
+import { createRefinement } from './refine/refinement.ts'
+import { refineSchema } from './refine/trials.ts'
 import { readPolicies } from './routing/policies.ts'
 import { createRouting } from './routing/routing.ts'
 import { sharingOptions } from './sharing.ts'
@@ -53,6 +55,11 @@ export interface Sidecar extends AsyncDisposable {
   stopAccepting(): void
   /** Breaks off what is still under way. */
   cut(): void
+  /**
+   * Goes on with other settings, of which only those that the table marks as `reloads` may differ, and looks at the files
+   * that they name again. Rejects with what is wrong with them, and has changed nothing then.
+   */
+  reload(next: Config): Promise<void>
 }
 
 /** The tables of all parts, in the one file. */
@@ -68,11 +75,21 @@ export async function createSidecar(
   logger: FastifyBaseLogger,
 ): Promise<Sidecar> {
   await using parts = new AsyncDisposableStack()
+  const loggers = [logger]
+  const loggerOf = (part: string) => {
+    const child = logger.child({ part })
+    loggers.push(child)
+    return child
+  }
+  const live = parts.use(createLive({ logger }, config))
+  live.follow(({ logLevel }) => {
+    for (const one of loggers) one.level = logLevel
+  })
   await mkdir(config.dataDir, { recursive: true })
 
   const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
   const receiptKeys = await loadReceiptKeys(join(config.dataDir, 'receipt.key'))
-  const { embedder, space } = await createEmbedding(config, logger.child({ part: 'embeddings' }))
+  const { embedder, space } = await createEmbedding(config, loggerOf('embeddings'))
   parts.use(embedder)
   const database = parts.use(
     await openDatabase({
@@ -86,7 +103,7 @@ export async function createSidecar(
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
   const membership = parts.use(
     await openSwarmAccess(
-      { logger: logger.child({ part: 'network' }) },
+      { logger: loggerOf('network') },
       {
         folder: config.swarm ?? join(config.dataDir, 'swarm'),
         mustBeClosed: config.swarm !== undefined,
@@ -95,7 +112,7 @@ export async function createSidecar(
     ),
   )
   const network = (config.p2pThread ? createThreadedNetwork : createLibp2pNetwork)(
-    { privateKey: identity.privateKey, logger: logger.child({ part: 'network' }), observer: metrics },
+    { privateKey: identity.privateKey, logger: loggerOf('network'), observer: metrics },
     {
       ...membership.current(),
       listen: config.p2pListen,
@@ -115,7 +132,7 @@ export async function createSidecar(
       identity,
       observer: metrics,
       admits: membership.admits,
-      logger: logger.child({ part: 'router' }),
+      logger: loggerOf('router'),
     },
     { ...sharingOptions(config, Object.keys(domainRules?.domains ?? {})), estimator: config.estimator },
   )
@@ -140,9 +157,9 @@ export async function createSidecar(
   )
   const telemetry = await startTelemetry(config, logger)
   if (telemetry) parts.use(telemetry)
-  const refinement = await createRefinement(config, { database, router, metrics, logger })
-  if (refinement) parts.use(refinement.trials)
-  metrics.watchTrials(() => refinement?.trials.list() ?? [])
+  const refinement = parts.use(createRefinement({ database, router, metrics, logger }))
+  const refining = await live.part(refinement.refining)
+  metrics.watchTrials(() => refinement.trials?.list() ?? [])
   const receipts = createReceipts(receiptKeys, { lifetimeS: config.receiptLifetimeS })
   const feedback = parts.use(
     createFeedback(
@@ -151,34 +168,61 @@ export async function createSidecar(
         receipts,
         router,
         store: createFeedbackStore(database),
-        logger: logger.child({ part: 'feedback' }),
+        logger: loggerOf('feedback'),
         onTaken: metrics.feedbackTaken,
         telemetry,
         onStanding: async ({ trial, ...answer }, signal) =>
-          trial && refinement?.trials.judged({ ...answer, trial }, signal),
+          trial && refinement.trials?.judged({ ...answer, trial }, signal),
       },
-      { keepCorrections: config.keepCorrections },
+      live.config,
     ),
   )
   const callers = createCallers()
-  const implicit = createImplicit({ feedback, logger: logger.child({ part: 'feedback' }) }, { rules: config.implicit })
-  const afterwards = createAfterwards({ answers, callers, implicit })
-  const domains = parts.use(
-    await createDomains(
-      { embedder, mean: space.mean, logger: logger.child({ part: 'domains' }), onFound: metrics.domainFound },
-      domainRules,
+  const feedbackLogger = loggerOf('feedback')
+  const implicit = await live.part(({ implicit: rules }) =>
+    createImplicit({ feedback, logger: feedbackLogger }, { rules }),
+  )
+  const afterwards = createAfterwards({
+    answers,
+    callers,
+    implicit: { ended: answer => implicit.current.ended(answer) },
+  })
+  const domainLogger = loggerOf('domains')
+  const domainsNow = await live.part(async ({ domainsFile }) =>
+    createDomains(
+      { embedder, mean: space.mean, logger: domainLogger, onFound: metrics.domainFound },
+      domainsFile === undefined ? undefined : await readDomainRules(domainsFile),
     ),
   )
+  const domains: Pick<Domains, 'of'> = { of: (question, vector) => domainsNow.current.of(question, vector) }
   const tls = readTls(config)
   const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
   const client = createUpstreamClient(agents, upstreams)
-  const policies = config.route.length > 0 ? await readPolicies(config) : undefined
-  const routing = policies && createRouting({ policies, available: upstreams.available, onRouted: metrics.routed })
+  const policies = await live.part(readPolicies)
+  const routing = createRouting({
+    get policies() {
+      return policies.current
+    },
+    available: upstreams.available,
+    onRouted: metrics.routed,
+  })
   const adviser = createAdviser(
-    { embedder, router, domains, logger, routing, refining: refinement?.refining, onEmbedded: metrics.embedded },
-    { deadlineMs: config.adviceDeadlineMs },
+    {
+      embedder,
+      router,
+      domains,
+      logger,
+      get routing() {
+        return live.config.route.length > 0 ? routing : undefined
+      },
+      get refining() {
+        return refining.current
+      },
+      onEmbedded: metrics.embedded,
+    },
+    live.config,
   )
   const observer = createResponseObserver({
     onError: error => logger.warn({ err: error }, 'an answer passed without being observed'),
@@ -190,7 +234,22 @@ export async function createSidecar(
     isOurs: isInsight,
   })
 
-  const access = createAccess(config, { logger })
+  const accessNow = await live.part(next => createAccess(next, { logger }))
+  const access: Access = {
+    // Names of hosts stay as they are.
+    ...accessNow.current,
+    voices: authorization => accessNow.current.voices(authorization),
+    admits: authorization => accessNow.current.admits(authorization),
+    mayScrape: authorization => accessNow.current.mayScrape(authorization),
+  }
+  const advice = createAdviceEndpoint(
+    { embedder, router, domains },
+    {
+      get models() {
+        return live.config.route.map(({ name }) => name)
+      },
+    },
+  )
   const api = createApiDescription()
   let ready = true
   const data = createApp(
@@ -205,10 +264,10 @@ export async function createSidecar(
       receipts,
       callers,
       feedback,
-      advice: createAdviceEndpoint({ embedder, router, domains }, { models: config.route.map(({ name }) => name) }),
+      advice,
       rerank: createRerankEndpoint(
         { embedder, mean: space.mean, router, domains, onReranked: metrics.reranked },
-        { deadlineMs: config.rerankDeadlineMs },
+        live.config,
       ),
       metrics,
       observer,
@@ -216,7 +275,8 @@ export async function createSidecar(
       api,
       logger,
     },
-    { ...config, listed: config.routeList && routing ? routing.models : [] },
+    live.config,
+    { listed: config.routeList && config.route.length > 0 ? routing.models : [] },
   )
   parts.defer(() => {
     tunnel.cut()
@@ -227,13 +287,18 @@ export async function createSidecar(
       router,
       status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
       metrics,
+      history: parts.use(createHistory(metrics)),
+      topics: createTopics({ embedder, router }),
+      answers,
       feedback,
+      callers,
+      advice,
       access,
       api,
       logger,
       ready: () => ready,
     },
-    config,
+    live.config,
   )
   parts.defer(() => admin.close())
 
@@ -255,27 +320,12 @@ export async function createSidecar(
       data.server.closeAllConnections()
       tunnel.cut()
     },
+    async reload(next) {
+      await live.change(next)
+      await membership.look()
+    },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
-}
-
-/** Undefined where the operator has not asked for it. */
-async function createRefinement(
-  config: Config,
-  components: { database: Database; router: Router; metrics: Metrics; logger: FastifyBaseLogger },
-): Promise<{ refining: Refining; trials: Trials } | undefined> {
-  if (!config.refine) return undefined
-  const { database, router, metrics, logger } = components
-  const templates = await readTemplates(config.refineTemplates)
-  const onError = (error: unknown) =>
-    logger.warn({ err: error }, 'trials of refined prompts could not be brought up to date')
-  const trials = createTrials({ database, onError })
-  await trials.start()
-  const refining = createRefining(
-    { router, templates, trials, onConsidered: metrics.refinable },
-    { domains: config.refineDomains, threshold: config.refineThreshold, holdout: config.refineHoldout },
-  )
-  return { refining, trials }
 }
 
 /** `/v1/realtime?model=…` */

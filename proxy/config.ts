@@ -1,24 +1,25 @@
 /** All that an operator can set: one schema with defaults, read from the environment here and nowhere else. */
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
+import { Type } from '@sinclair/typebox'
 import type { Estimator } from '../router/router.ts'
 import type { Durability } from '../router/store/database.ts'
 import { type AccessConfig, accessVariables } from './config/access.ts'
+import { type Address, address, endpoint, upstreamEntries } from './config/addresses.ts'
+import { DEFAULT_FILE, FILE_VARIABLE, readConfigFile } from './config/file.ts'
+import { FILE_FLAG } from './config/flags.ts'
 import { type NetworkConfig, networkVariables } from './config/network.ts'
+import { type Flags, keyOf, type Reading, readTable, type Table } from './config/read.ts'
 import { type SharingConfig, sharingVariables } from './config/sharing.ts'
 import { type UsesConfig, usesVariables } from './config/uses.ts'
-import { list, oneOf, onOff, text, type Variable, whole } from './config/variable.ts'
+import { kind, list, oneOf, onOff, path, text, type Variable, whole } from './config/variable.ts'
 import { answerRules, type ImplicitRule, implicitRules } from './implicit/rules.ts'
 import type { UpstreamEntry } from './upstream/upstreams.ts'
+
+export type { Address } from './config/addresses.ts'
 
 export class ConfigInvalidError extends Error {
   override readonly name = 'ConfigInvalidError'
   readonly code = 'ERR_CONFIG_INVALID'
-}
-
-export interface Address {
-  host: string
-  port: number
 }
 
 export interface Config extends AccessConfig, NetworkConfig, SharingConfig, UsesConfig {
@@ -60,45 +61,22 @@ export interface Config extends AccessConfig, NetworkConfig, SharingConfig, Uses
   logLevel: string
 }
 
-function address(text: string): Address {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const host = bracketed ?? plain
-  if (!host || Number(port) > 65_535) throw new Error('HOST:PORT, for example 127.0.0.1:8787 or [::1]:8787')
-  return { host, port: Number(port) }
-}
+const implicit = kind(
+  Type.Union([Type.Boolean(), Type.Array(oneOf(...implicitRules).schema), Type.String()]),
+  (text): readonly ImplicitRule[] => {
+    if (text === 'all') return implicitRules
+    if (text === 'on') return answerRules
+    return text === 'off' ? [] : list(text).map(rule => oneOf(...implicitRules)(rule))
+  },
+)
 
-function origin(text: string): string {
-  const url = URL.parse(text)
-  // Clients are told the API's base URL with its /v1; an operator may well paste the same here.
-  if (!url || !/^https?:$/.test(url.protocol) || !/^\/(v1\/?)?$/.test(url.pathname) || url.search || url.username) {
-    throw new Error('an origin like http://127.0.0.1:11434')
-  }
-  return url.origin
-}
-
-function endpoint(text: string): string {
-  const url = URL.parse(text)
-  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('a URL like http://127.0.0.1:4318')
-  return text
-}
-
-function upstreamEntries(text: string): UpstreamEntry[] {
-  const entries = list(text).map(entry => {
-    const [url = '', ...models] = entry.split(/\s+/)
-    return { origin: origin(url), models }
-  })
-  if (new Set(entries.map(entry => entry.origin)).size < entries.length)
-    throw new Error('servers that are all different')
-  return entries
-}
-
-function implicit(text: string): readonly ImplicitRule[] {
-  if (text === 'all') return implicitRules
-  if (text === 'on') return answerRules
-  return text === 'off' ? [] : list(text).map(oneOf(...implicitRules))
-}
+const durability = kind(
+  oneOf('normal', 'full').schema,
+  (text): Durability => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
+)
 
 const MINUTE_MS = 60_000
+const FILE_HELP = 'YAML file with settings, stronger than the environment; off for none'
 
 const variables = {
   upstreams: {
@@ -109,17 +87,17 @@ const variables = {
   upstreamCa: {
     name: 'QIS_UPSTREAM_CA',
     help: 'PEM file of the authority that signed its certificate',
-    parse: path => resolve(path),
+    parse: path,
   },
   upstreamCert: {
     name: 'QIS_UPSTREAM_CERT',
     help: 'PEM file of the certificate to show it (mTLS)',
-    parse: path => resolve(path),
+    parse: path,
   },
   upstreamKey: {
     name: 'QIS_UPSTREAM_KEY',
     help: 'PEM file of the key of that certificate',
-    parse: path => resolve(path),
+    parse: path,
   },
   dataListen: { name: 'QIS_DATA_LISTEN', default: '127.0.0.1:8787', help: 'where clients connect', parse: address },
   adminListen: { name: 'QIS_ADMIN_LISTEN', default: '127.0.0.1:8788', help: 'metrics, health, ledger', parse: address },
@@ -128,19 +106,21 @@ const variables = {
     name: 'QIS_KEEP_CORRECTIONS',
     default: 'off',
     help: 'whether the texts of corrections are kept, in the database here: on or off',
+    reloads: true,
     parse: onOff,
   },
   implicit: {
     name: 'QIS_IMPLICIT',
     default: 'on',
     help: `which outcomes are seen without a person: on (all but asked_again), all, off, or some of ${implicitRules.join(', ')}`,
+    reloads: true,
     parse: implicit,
   },
   dataDir: {
     name: 'QIS_DATA',
     default: 'qis-data',
     help: 'folder of the database and the keys',
-    parse: path => resolve(path),
+    parse: path,
   },
   receiptLifetimeS: {
     name: 'QIS_RECEIPT_LIFETIME_S',
@@ -193,36 +173,42 @@ const variables = {
   domainsFile: {
     name: 'QIS_DOMAINS',
     help: 'YAML or JSON file that tells the domain of requests by API key, path or example phrases; see docs/domains.md',
-    parse: path => resolve(path),
+    reloads: true,
+    parse: path,
   },
   adviceDeadlineMs: {
     name: 'QIS_ADVICE_DEADLINE_MS',
     default: '50',
     help: 'a request waits no longer than this for its embedding',
+    reloads: true,
     parse: whole(1, 10_000),
   },
   adviceBodyBytes: {
     name: 'QIS_ADVICE_BODY_BYTES',
     default: '33554432',
     help: 'larger request bodies pass through without advice',
+    reloads: true,
     parse: whole(1024, 1 << 30),
   },
   maxBodyBytes: {
     name: 'QIS_MAX_BODY_BYTES',
     default: '0',
     help: 'larger request bodies are refused with a 413; 0 for no limit',
+    reloads: true,
     parse: whole(0, Number.MAX_SAFE_INTEGER),
   },
   keepAliveCommentMs: {
     name: 'QIS_KEEP_ALIVE_COMMENT_MS',
     default: '0',
     help: 'while a stream has not begun, send a comment this often, for balancers that give up; 0 for never',
+    reloads: true,
     parse: whole(0, 10 * MINUTE_MS),
   },
   upstreamHeaders: {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
     help: 'whether the upstream is sent the advice as well: on or off',
+    reloads: true,
     parse: onOff,
   },
   connectTimeoutMs: {
@@ -247,22 +233,24 @@ const variables = {
     name: 'QIS_DURABILITY',
     default: 'normal',
     help: 'what is acknowledged survives: normal: a crash of the sidecar; full: a power cut too, at the price of a disk sync',
-    parse: text => (oneOf('normal', 'full')(text) === 'full' ? 'power' : 'process'),
+    parse: durability,
   },
   shutdownMs: {
     name: 'QIS_SHUTDOWN_MS',
     default: '30000',
     help: 'for running answers to end after SIGTERM',
+    reloads: true,
     parse: whole(0, 60 * MINUTE_MS),
   },
   capture: {
     name: 'QIS_CAPTURE',
     help: 'file for every byte the node exchanges with peers, before encryption, for audits',
-    parse: path => resolve(path),
+    parse: path,
   },
   ...usesVariables,
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    key: 'otlp_endpoint',
     help: 'OTLP/HTTP receiver of an OpenTelemetry collector, told of every feedback, without its texts',
     parse: endpoint,
   },
@@ -270,20 +258,25 @@ const variables = {
     name: 'QIS_LOG_LEVEL',
     default: 'info',
     help: 'fatal, error, warn, info, debug, trace or silent',
+    reloads: true,
     parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
   },
 } satisfies { [K in keyof Config]: Variable<NonNullable<Config[K]>> }
 
+/** By their names in `Config`. */
+export const settings: Table = variables
+
 /** The names of all variables, for documents and deployments to be checked against. */
-export const environmentVariables: readonly string[] = Object.values(variables).map(({ name }) => name)
+export const environmentVariables: readonly string[] = [
+  FILE_VARIABLE,
+  ...Object.values(variables).map(({ name }) => name),
+]
 
 /** One line a variable, for `--help`. */
 export function describeVariables(): string {
-  return Object.values(variables)
-    .map((variable: Variable<unknown>) => {
-      const preset = variable.default ? ` [${variable.default}]` : ''
-      return `  ${variable.name.padEnd(26)} ${variable.help}${preset}`
-    })
+  const described = Object.values(settings).map(({ name, help, default: preset }) => ({ name, help, preset }))
+  return [{ name: FILE_VARIABLE, help: FILE_HELP, preset: DEFAULT_FILE }, ...described]
+    .map(({ name, help, preset }) => `  ${name.padEnd(26)} ${help}${preset ? ` [${preset}]` : ''}`)
     .join('\n')
 }
 
@@ -295,57 +288,68 @@ export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): 
   return Object.keys(environment).filter(name => name.startsWith('QIS_') && !environmentVariables.includes(name))
 }
 
-/** @throws {ConfigInvalidError} naming the variable and what it must be */
-export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const config = Object.fromEntries(
-    Object.entries(variables).map(([key, variable]) => [key, readVariable(variable, environment)]),
-  ) as unknown as Config
-  checkTogether(config)
-  return config
+/** The settings from everywhere, and what is wrong with them. */
+export interface Settings extends Reading {
+  /** Undefined where there is none. */
+  file: string | undefined
 }
 
-function readVariable(variable: Variable<unknown>, environment: NodeJS.ProcessEnv): unknown {
-  const given = environment[variable.name]
-  const value = given === undefined || given === '' ? variable.default : given
-  if (value === undefined) return undefined
-  try {
-    return variable.parse(value)
-  } catch (cause) {
-    const expected = cause instanceof Error ? cause.message : String(cause)
-    const given = isSecret(variable) ? '' : `, not ${JSON.stringify(value.replace(USER_INFO, '//…@'))}`
-    throw new ConfigInvalidError(`${variable.name} must be ${expected}${given}`, { cause })
-  }
+/** Never throws. */
+export function readSettings(environment: NodeJS.ProcessEnv = process.env, flags: Flags = {}): Settings {
+  const keys = Object.values(settings).map(keyOf)
+  const file = readConfigFile(flags[FILE_FLAG] ?? (environment[FILE_VARIABLE] || undefined), keys)
+  const reading = readTable(settings, { environment, file, flags })
+  const faults = reading.faults.length > 0 ? reading.faults : checkTogether(reading)
+  return { ...reading, faults, file: file?.path }
 }
 
-/** `//user:password@` */
-const USER_INFO = /\/\/[^/@\s]*@/g
-
-/** Whose value must not be repeated where it may be logged. */
-function isSecret({ name }: Variable<unknown>): boolean {
-  return name.endsWith('_TOKEN')
+/**
+ * From the environment, the file and the command line, the later of which are the stronger.
+ *
+ * @throws {ConfigInvalidError} naming each setting that is not as it must be, where it was said, and what it must be
+ */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env, flags: Flags = {}): Config {
+  return configOf(readSettings(environment, flags))
 }
 
-function checkTogether(config: Config): void {
-  if (config.refine && config.refineDomains.length === 0) {
-    throw new ConfigInvalidError('QIS_REFINE_DOMAINS must name the domains in which QIS_REFINE may act, or be *')
-  }
-  if ((config.upstreamCert === undefined) !== (config.upstreamKey === undefined)) {
-    throw new ConfigInvalidError('QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY must be set together')
+/** @throws {ConfigInvalidError} */
+export function configOf({ values, faults }: Settings): Config {
+  if (faults.length > 0) throw new ConfigInvalidError(faults.join('\n'))
+  return values as unknown as Config
+}
+
+/** What is wrong with settings that are each as they must be: whole sentences. */
+export function checkTogether({ values, given }: Pick<Reading, 'values' | 'given'>): string[] {
+  const config = values as unknown as Config
+  const faults: string[] = []
+  const unless = (holds: boolean, setting: keyof Config, fault: string) => {
+    if (!holds) faults.push(`${given[setting]?.place} ${fault}`)
   }
   const { dataListen, adminListen, adminToken, feedbackToken } = config
+  unless(
+    !config.refine || config.refineDomains.length > 0,
+    'refineDomains',
+    'must name the domains in which QIS_REFINE may act, or be *',
+  )
+  unless(
+    (config.upstreamCert === undefined) === (config.upstreamKey === undefined),
+    config.upstreamCert === undefined ? 'upstreamKey' : 'upstreamCert',
+    'must be set together with its pair: QIS_UPSTREAM_CERT and QIS_UPSTREAM_KEY',
+  )
   const exposed = [...(adminToken ? [] : [adminListen]), ...(adminToken || feedbackToken ? [] : [dataListen])].find(
     listen => !isLoopback(listen),
   )
-  if (exposed) {
-    throw new ConfigInvalidError(
-      `QIS_ADMIN_TOKEN must be set, since ${exposed.host}:${exposed.port} is reachable from other machines`,
-    )
-  }
-  if (config.embedder === 'transformers' && config.embedderModel === undefined) {
-    throw new ConfigInvalidError(
-      'QIS_EMBEDDER_MODEL must be set to a folder or a hub id, since QIS_EMBEDDER is transformers',
-    )
-  }
+  unless(
+    exposed === undefined,
+    'adminToken',
+    `must be set, since ${exposed?.host}:${exposed?.port} is reachable from other machines`,
+  )
+  unless(
+    config.embedder !== 'transformers' || config.embedderModel !== undefined,
+    'embedderModel',
+    'must be set to a folder or a hub id, since QIS_EMBEDDER is transformers',
+  )
+  return faults
 }
 
 export function isLoopback({ host }: Address): boolean {

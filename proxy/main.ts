@@ -5,16 +5,30 @@ import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { createSidecar, type Sidecar } from './components.ts'
-import { type Address, describeVariables, readConfig, unknownVariables } from './config.ts'
+import { readFlags } from './config/flags.ts'
+import type { Flags } from './config/read.ts'
+import { reloaded } from './config/reload.ts'
+import {
+  type Address,
+  type Config,
+  configOf,
+  describeVariables,
+  readSettings,
+  type Settings,
+  settings,
+  unknownVariables,
+} from './config.ts'
+import { handleHangUp } from './hang-up.ts'
 import { createPracticeModel } from './practice/server.ts'
 import { findUpstream } from './upstream/find.ts'
 
 const USAGE = `qis-sidecar: a proxy in front of an OpenAI-compatible LLM server that learns from other deployments
 which kinds of question the model answers well. No question, answer or user leaves the machine.
 
-Usage: npm start, or node proxy/main.ts [--help]
+Usage: npm start, or node proxy/main.ts [--help] [--SETTING VALUE]…
 
-Settings, from the environment [default]:
+Settings, as environment variables, as lines of qis.config.yaml (data_listen: …) or as flags (--data-listen …), the later
+of which are the stronger [default]:
 ${describeVariables()}
 `
 
@@ -23,14 +37,20 @@ const EXIT_MISCONFIGURED = 2
 const MISCONFIGURED =
   /^ERR_(CONFIG_INVALID|IDENTITY_INVALID|SWARM_INVALID|SPACE_INVALID|EMBEDDER_UNAVAILABLE|DATABASE_(CORRUPT|NEWER|LOCKED|FAILED))$/
 
+/** Where settings are said, beside the file. */
+export interface Said {
+  environment: NodeJS.ProcessEnv
+  flags: Flags
+}
+
 /**
  * Runs until `signal` is aborted; resolves with the exit code.
  *
  * @param err told in one line what was set wrongly
  */
-export async function runSidecar(environment: NodeJS.ProcessEnv, err: Writable, signal: AbortSignal): Promise<number> {
+export async function runSidecar(said: Said, err: Writable, signal: AbortSignal): Promise<number> {
   try {
-    await run(environment, signal)
+    await run(said, signal)
     return 0
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string }
@@ -40,10 +60,12 @@ export async function runSidecar(environment: NodeJS.ProcessEnv, err: Writable, 
   }
 }
 
-async function run(environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
-  const config = readConfig(environment)
+async function run({ environment, flags }: Said, signal: AbortSignal): Promise<void> {
+  const config = configOf(readSettings(environment, flags))
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
+  const gone = new AbortController()
+  const hangUp = parts.use(handleHangUp(() => gone.abort()))
   const unknown = unknownVariables(environment)
   if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 
@@ -57,9 +79,28 @@ async function run(environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise
     'ready: point your client at the data address',
   )
 
-  if (!signal.aborted) await once(signal, 'abort')
+  let current = config
+  hangUp.onReload(async () => {
+    current = await reload(sidecar, current, readSettings(environment, flags), logger)
+  })
+  const stop = AbortSignal.any([signal, gone.signal])
+  if (!stop.aborted) await once(stop, 'abort')
   logger.info('stopping: running answers may end')
-  await drain(sidecar, config.shutdownMs)
+  await drain(sidecar, current.shutdownMs)
+}
+
+/** The settings that are in force then: those from before where anything was wrong. */
+async function reload(sidecar: Sidecar, current: Config, next: Settings, logger: Logger): Promise<Config> {
+  try {
+    const { config, changed, waiting } = reloaded(current, next)
+    await sidecar.reload(config)
+    logger.info({ changed }, 'the settings were read anew')
+    if (waiting.length > 0) logger.warn({ waiting }, 'these settings take effect when the sidecar is restarted')
+    return config
+  } catch (error) {
+    logger.error({ err: error }, 'the settings were read anew, and nothing was changed: something is wrong with them')
+    return current
+  }
 }
 
 async function findOrPractise(parts: AsyncDisposableStack, logger: Logger): Promise<string> {
@@ -114,13 +155,23 @@ async function drain(sidecar: Sidecar, deadlineMs: number): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  if (process.argv.includes('--help')) {
+async function main(args: readonly string[]): Promise<number> {
+  const { flags, values } = readFlags(settings, args, { help: { type: 'boolean', default: false } })
+  if (values.help) {
     process.stdout.write(USAGE)
-  } else {
-    const stop = new AbortController()
-    // Once: a second signal ends the process at once.
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
-    process.exitCode = await runSidecar(process.env, process.stderr, stop.signal)
+    return 0
+  }
+  const stop = new AbortController()
+  // Once: a second signal ends the process at once.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  return runSidecar({ environment: process.env, flags }, process.stderr, stop.signal)
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main(process.argv.slice(2))
+  } catch (error) {
+    process.stderr.write(`qis-sidecar: ${error instanceof Error ? error.message : error}; --help says more\n`)
+    process.exitCode = EXIT_MISCONFIGURED
   }
 }

@@ -100,8 +100,8 @@ export function createApiDescription(): ApiDescription {
       for (const { route, origin } of routes) {
         const path = route.url.replace(/:(\w+)/g, '{$1}')
         for (const method of [route.method].flat()) {
-          // Fastify adds a HEAD to every GET.
-          if (method === 'HEAD' || method === 'OPTIONS') continue
+          // Fastify adds a HEAD to every GET; and pages are for people.
+          if (method === 'HEAD' || method === 'OPTIONS' || route.config?.for === 'visitors') continue
           paths[path] ??= {}
           paths[path][method.toLowerCase()] ??= operationOf(route, origin())
         }

@@ -3,20 +3,19 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Router } from '../router/router.ts'
 import type { Access } from './access/access.ts'
 import { guard, unlessForAnyone } from './access/guard.ts'
+import { type DashboardComponents, dashboardRoutes, pageRoutes } from './dashboard/routes.ts'
 import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
 import { HttpError } from './errors.ts'
-import type { Feedback } from './feedback/feedback.ts'
 import { feedbackItemRoutes, feedbackListRoute, parseJsonBodies } from './feedback/item-routes.ts'
 import { originCheck } from './feedback/origins.ts'
 import type { Metrics } from './metrics.ts'
 import { type ApiDescription, described } from './openapi.ts'
 import type { Status } from './status.ts'
 
-export interface OperationsComponents {
-  router: Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'peers' | 'packets'>
+export interface OperationsComponents extends DashboardComponents {
+  router: DashboardComponents['router'] & Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'peers' | 'packets'>
   status: () => Promise<Status>
   metrics: Metrics
-  feedback: Feedback
   access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
   api: ApiDescription
   logger: FastifyBaseLogger
@@ -37,10 +36,8 @@ const PAGE = 100
 const REQUEST_MS = 30_000
 const MAX_CONNECTIONS = 1_000
 
-export function createOperations(
-  { router, status, metrics, feedback, access, api, logger, ready }: OperationsComponents,
-  options: { rateLimit: number },
-): FastifyInstance {
+export function createOperations(components: OperationsComponents, options: { rateLimit: number }): FastifyInstance {
+  const { router, status, metrics, feedback, access, api, logger, ready } = components
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -55,11 +52,12 @@ export function createOperations(
     api.watch(app, () => app.listeningOrigin),
   )
   // Before every route, whoever adds it and wherever, and before paths that are none.
-  guard(app, { ...options, hosts: access.adminHosts })
-  app.addHook('onRequest', unlessForAnyone(originCheck([], access.ownHosts)))
+  guard(app, { limits: options, hosts: access.adminHosts })
+  app.addHook('onRequest', unlessForAnyone(originCheck({ feedbackOrigins: [] }, access.ownHosts)))
   app.addHook(
     'onRequest',
     unlessForAnyone(async ({ headers, routeOptions }) => {
+      if (routeOptions.config?.for === 'visitors') return
       const admits = routeOptions.config?.for === 'scrapers' ? access.mayScrape : access.admits
       if (!admits(headers.authorization)) throw new HttpError('unauthorized', 'the admin token is needed')
     }),
@@ -73,6 +71,7 @@ export function createOperations(
     return reply.code(503).send({ status: 'stopping' })
   })
 
+  pageRoutes(app, access)
   void app.register(async routes => {
     const scraped = described({ summary: 'Metrics for Prometheus', response: { 200: { type: 'text/plain' } } })
     routes.get('/metrics', { ...scraped, config: { for: 'scrapers' } }, async (_request, reply) =>
@@ -84,6 +83,7 @@ export function createOperations(
     feedbackListRoute(routes, feedback)
     // Who comes so far may see all.
     feedbackItemRoutes(routes, feedback, () => undefined)
+    dashboardRoutes(routes, components)
     const aboutStatus = described({ summary: 'How this node stands in the swarm', response: { 200: OBJECT } })
     routes.get('/qis/status', aboutStatus, async () => status())
     const aboutPeers = described({

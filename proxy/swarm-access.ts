@@ -11,6 +11,8 @@ export interface SwarmAccess extends AsyncDisposable {
   admits(author: string): boolean
   /** From now on, told of each change. */
   watch(onChange: (access: Access) => Promise<void>): void
+  /** Reads the files again now, for whoever watches. */
+  look(): Promise<void>
 }
 
 export interface SwarmAccessOptions {
@@ -37,6 +39,7 @@ export async function openSwarmAccess(
   let candidate: Swarm | undefined = swarm
   let timer: NodeJS.Timeout | undefined
   let looking: Promise<void> = Promise.resolve()
+  let told: ((access: Access) => Promise<void>) | undefined
 
   async function look(onChange: (access: Access) => Promise<void>): Promise<void> {
     let seen: Swarm | undefined
@@ -62,14 +65,20 @@ export async function openSwarmAccess(
     }
   }
 
+  function lookAgain(): Promise<void> {
+    const onChange = told
+    if (onChange) looking = looking.then(() => look(onChange))
+    return looking
+  }
+
   return {
     current: () => accessOf(swarm, bootstrap),
     admits: author => swarm?.members?.has(author) ?? true,
     watch(onChange) {
-      timer = setInterval(() => {
-        looking = looking.then(() => look(onChange))
-      }, lookMs).unref()
+      told = onChange
+      timer = setInterval(lookAgain, lookMs).unref()
     },
+    look: lookAgain,
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       await looking

@@ -1,6 +1,6 @@
 /** How a code, whose question's vector is long gone, is compared with other codes: by the direction it stands for. */
-import { dotTable, nearestCells } from './fingerprint.ts'
-import { BRANCHES, type Space } from './space.ts'
+import { type DecodedCode, dotTable, nearestCells } from './fingerprint.ts'
+import { BRANCHES, LEVELS, type Space } from './space.ts'
 
 /** What a look-up needs of a question. */
 export interface Compared {
@@ -10,11 +10,28 @@ export interface Compared {
   cells: number[]
 }
 
-export function comparedBy(space: Space, probes: number): (code: string) => Compared {
-  return code => {
-    const table = dotTable(space, direction(space, code))
-    return { table, cells: nearestCells(space, table, probes) }
+export interface Comparison {
+  of(code: string): Compared
+  /** What a code of so many digits tells of its question, beside a full one, 0..1. */
+  sharpness(decoded: DecodedCode): number
+}
+
+export function createComparison(space: Space, probes: number): Comparison {
+  const full = fullLength(space)
+  return {
+    of(code) {
+      const table = dotTable(space, direction(space, code))
+      return { table, cells: nearestCells(space, table, probes) }
+    },
+    // The cosine to be expected between a question and its code is the length of what the code stands for.
+    sharpness: ({ digits, norm }) => (digits.length === LEVELS ? 1 : Math.min(1, norm / full)),
   }
+}
+
+/** Of what a full code stands for: the root of the mean square lengths of all levels, which add up where they are at right angles. */
+function fullLength({ dimensions, cells, levels }: Space): number {
+  const sum = (values: Float32Array) => values.reduce((total, value) => total + value * value, 0)
+  return Math.sqrt(sum(cells) / (cells.length / dimensions) + sum(levels) / BRANCHES)
 }
 
 /** The reconstruction of a code or of a prefix of one, brought to length 1. */

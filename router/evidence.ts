@@ -1,10 +1,11 @@
 /** The in-memory index that advice reads: live outcomes of this site and of peers, by cell, with running averages. */
 import { createCodeIndex, type Near, type Placed } from './code-index.ts'
+import type { Comparison } from './comparison.ts'
 import type { DecodedCode } from './fingerprint.ts'
 import { modelFamily } from './model-variant.ts'
 import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import { type Epsilon, noiseWeight, unbiased } from './randomised-response.ts'
-import { createAgreement, type Standing, type Trace } from './synthesis/agreement.ts'
+import { createAgreement, type Measure, type Standing, type Trace } from './synthesis/agreement.ts'
 import { type BaseRates, createBaseRates } from './synthesis/base-rates.ts'
 import { createTallies, type Tally } from './tallies.ts'
 
@@ -19,14 +20,14 @@ export interface Evidence extends Outcome, Placed {
   /** 0..255 */
   cell: number
   family: string
-  /** Length of what its code stands for, 0..1: the cosine to be expected between the code and a question that has it. */
-  norm: number
+  /** What its code tells of its question, beside a full one, 0..1. */
+  sharpness: number
   /** What its observer's word is worth, less what noise has taken from it. */
   observerWeight: number
   /** Whether its author has put noise on the signal, which is unbiased here and may lie outside 0..1. */
   noisy: boolean
   /** What it has told of its author so far; see agreement.ts. */
-  trace: Trace
+  traces: Record<Measure, Trace>
 }
 
 export interface EvidenceIndex {
@@ -35,7 +36,7 @@ export interface EvidenceIndex {
   readonly version: number
   /** Adds or replaces what `author` says of one answer; a revision already held or superseded changes nothing. */
   put(
-    entry: Omit<Evidence, 'cell' | 'family' | 'norm' | 'place' | 'observerWeight' | 'noisy' | 'trace'> & {
+    entry: Omit<Evidence, 'cell' | 'family' | 'sharpness' | 'place' | 'observerWeight' | 'noisy' | 'traces'> & {
       epsilon?: Epsilon
     },
   ): boolean
@@ -49,8 +50,12 @@ export interface EvidenceIndex {
   foreign(page: { cell?: number | undefined; offset: number; limit: number }): { total: number; items: Evidence[] }
   /** How many of its entries are of each peer. */
   readonly authors: ReadonlyMap<string, number>
+  /** All of it, this site's own first. */
+  entries(): Iterable<Evidence>
   /** How far an author is to be believed. */
   standing(author: string): Standing
+  /** What an unproven author's word is worth, 0..1. */
+  credibility(author: string): number
   /** What a model's outcomes are on average, as far as this site alone or everyone can tell. */
   readonly rates: BaseRates
   /** Signals about a model, in one domain or in all, said by this site alone or by everyone, no peer too loudly. */
@@ -68,15 +73,17 @@ const MAX_SHARED = 10_000
 /** Pairs of outcomes less alike than this tell nothing of either's author. */
 const PAIR_SIMILARITY = 0.5
 const PAIR_LIMIT = 64
+/** Outcomes after which an author's average counts for more than everyone's. */
+const AVERAGE_COUNT = 3
 
 /**
  * @param maxEntries beyond this the oldest of peers' entries makes room, or the oldest of all when there is none
- * @param tableOf how codes are compared with each other; without it no peer is ever proven or found out
+ * @param comparison how codes are compared with each other; without it no peer is ever proven or found out
  */
 export function createEvidenceIndex(
   decode: (code: string) => DecodedCode,
   maxEntries: number,
-  tableOf?: (code: string) => { table: Float32Array; cells: readonly number[] },
+  comparison?: Comparison,
 ): EvidenceIndex {
   /** Oldest arrival first; a replaced entry moves to the end. Apart, so that no flood of peers' drowns our own. */
   const own = new Map<string, Evidence>()
@@ -137,25 +144,36 @@ export function createEvidenceIndex(
     }
   }
 
-  const deviation = ({ model, domain, signal }: Evidence) => signal - rates.of(model, domain, 'robust')
+  /** From what its own author says of the model on average: who always says the same agrees with nobody. */
+  const deviation = ({ author, model, domain, signal }: Evidence) => {
+    const { n, sum } = tallies.of(tallyKey(model, domain), author)
+    return signal - (sum + AVERAGE_COUNT * rates.of(model, domain, 'robust')) / (n + AVERAGE_COUNT)
+  }
 
-  /** Holds what peers say against what this site saw of the like. */
+  /** Holds what peers say against what this site saw of the like, and against what other peers say. */
   const compare = (entry: Evidence) => {
-    if (!tableOf || entry.withdrawn || entry.intervention === 2) return
+    if (!comparison || !tells(entry)) return
+    const { table, cells } = comparison.of(entry.code)
     const isOwn = entry.author === SELF
-    if ((isOwn ? foreign : own).size === 0) return
-    const { table, cells } = tableOf(entry.code)
-    for (const index of isOwn ? [codes.proven, codes.unproven] : [codes.self]) {
+    for (const index of isOwn ? [codes.proven, codes.unproven] : [codes.self, codes.proven, codes.unproven]) {
       for (const { item, similarity } of index.near(table, cells, PAIR_SIMILARITY, PAIR_LIMIT)) {
-        if (item.model !== entry.model || item.withdrawn || item.intervention === 2) continue
-        const [seen, said] = isOwn ? [entry, item] : [item, entry]
-        const likeness = similarity * seen.norm * said.norm
-        const weight = seen.observerWeight * said.observerWeight
-        settle(said.author, () =>
-          agreement.compare(said.author, said.trace, likeness, deviation(seen), deviation(said), weight),
-        )
+        if (item.model !== entry.model || item.author === entry.author || !tells(item)) continue
+        const likeness = similarity * item.sharpness * entry.sharpness
+        if (entry.author !== SELF) tell(entry, item, likeness)
+        if (item.author !== SELF) tell(item, entry, likeness)
       }
     }
+  }
+
+  const tells = ({ withdrawn, intervention }: Evidence) => !withdrawn && intervention !== 2
+
+  const tell = (said: Evidence, other: Evidence, likeness: number) => {
+    const measure = other.author === SELF ? 'own' : 'crowd'
+    const weight = said.observerWeight * other.observerWeight
+    const [seen, its] = [deviation(other), deviation(said)]
+    settle(said.author, () =>
+      agreement.compare(said.author, measure, said.traces[measure], likeness, seen, its, weight),
+    )
   }
 
   return {
@@ -171,7 +189,12 @@ export function createEvidenceIndex(
       if (held && held.revision >= said.revision) return false
       if (held) {
         remove(id, held)
-        if (held.author !== SELF) settle(held.author, () => agreement.forget(held.author, held.trace))
+        if (held.author !== SELF) {
+          settle(held.author, () => {
+            for (const measure of ['own', 'crowd'] as const)
+              agreement.forget(held.author, measure, held.traces[measure])
+          })
+        }
       }
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
       const decoded = decode(said.code)
@@ -182,12 +205,12 @@ export function createEvidenceIndex(
         domain: shared(said.domain),
         family: shared(modelFamily(said.model)),
         cell: decoded.cell,
-        norm: Math.min(1, decoded.norm),
+        sharpness: comparison?.sharpness(decoded) ?? 1,
         place: 0,
         signal: epsilon === undefined ? said.signal : unbiased(said.signal, epsilon),
         observerWeight: OBSERVER_WEIGHT[said.observer] * (epsilon === undefined ? 1 : noiseWeight(epsilon)),
         noisy: epsilon !== undefined,
-        trace: { lean: 0, told: 0 },
+        traces: { own: { lean: 0, told: 0 }, crowd: { lean: 0, told: 0 } },
       }
       holding(entry.author).set(id, entry)
       countAuthor(entry, 1)
@@ -212,7 +235,12 @@ export function createEvidenceIndex(
       return { total: wanted.length, items: wanted.slice(offset, offset + limit) }
     },
     authors,
+    *entries() {
+      yield* own.values()
+      yield* foreign.values()
+    },
     standing: standingOf,
+    credibility: agreement.credibility,
     rates,
     tally(model, domain, ownOnly) {
       const subject = tallyKey(model, domain)

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
 import type { Near } from './code-index.ts'
-import { comparedBy } from './comparison.ts'
+import { createComparison } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
 import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
@@ -11,11 +11,13 @@ import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
 import { createIntake } from './intake.ts'
 import { createKeptCalibration } from './kept-calibration.ts'
+import { createKeptMixing } from './kept-mixing.ts'
 import { createKeyCache } from './keyspace.ts'
+import { createKnowledge, type Knowledge } from './knowledge.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
-import { mayReplace, OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
+import { mayReplace, type Outcome } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import { createPeers, type Peers } from './peers.ts'
 import { createQueries } from './queries.ts'
@@ -23,8 +25,7 @@ import type { Space } from './space.ts'
 import type { Store, StoredPacket } from './store/store.ts'
 import { supposedOutcome } from './supposed.ts'
 import type { Calibration } from './synthesis/calibration.ts'
-import { assess, type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
-import { createMixing } from './synthesis/mixing.ts'
+import { type Estimate, estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
 import { seedEstimate } from './synthesis/seed.ts'
 import type { Logger, RouterObserver } from './telemetry.ts'
 import { createTurns } from './turns.ts'
@@ -129,6 +130,8 @@ export interface Router {
   calibrated(model: string, posterior: number, own?: number): number
   /** What was told and what came of it. */
   reliability: Calibration['reliability']
+  /** What is known of models, domains and kinds of question; all of it, so not for every request. */
+  knowledge(): Knowledge
   /** What has left, newest first. */
   ledger(page: { offset: number; limit: number }): Promise<LedgerLine[]>
   /** Recomputes the chain of the ledger. */
@@ -153,8 +156,6 @@ const MAX_REVISION = 255
 /** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
 const INSIGHT_LIFETIME_S = 60
 const PRIOR = 0.5
-const MIXING_STATE = 'mixing'
-const SAVE_MIXING_MS = 60_000
 
 export function createRouter(components: RouterComponents, options: RouterOptions): Router {
   const { space, store, network, identity, logger, observer } = components
@@ -166,9 +167,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
   const domains: SharedDomains = { only, never }
-  const compared = comparedBy(space, probes)
-  const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, compared)
-  const mixing = createMixing()
+  const comparison = createComparison(space, probes)
+  const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, comparison)
+  const mixing = createKeptMixing({ store, evidence, comparison, logger, observer, now })
   const keys = createKeyCache(space.id)
   const queries = createQueries(space, probes)
   const calibration = createKeptCalibration({ store, logger })
@@ -229,18 +230,6 @@ export function createRouter(components: RouterComponents, options: RouterOption
     for (const author of forgotten) evidence.forget(author)
   }
 
-  /** Holds what would have been advised against what came of it, before that is known to the index. */
-  function score({ code, model, domain, strategy, signal, observer: seenBy, intervention }: Outcome): void {
-    if (intervention === 2) return
-    const { table, cells } = compared(code)
-    const query = { model, domain, strategy, prior: PRIOR, now: now(), shares: mixing.shares(domain) }
-    const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
-    const { estimate: advice, opinions } = assess(neighbours, query, evidence)
-    if (advice.packets === 0) return
-    const expected = { ...opinions, advised: advice.confidence }
-    observer.benefitMeasured(mixing.score(domain, expected, signal, OBSERVER_WEIGHT[seenBy]))
-  }
-
   /** The rule that is compared with reads one cell, however unlike; ours what is alike in several. */
   const gather = (table: Float32Array, cells: readonly number[]) =>
     estimator === 'seed'
@@ -256,11 +245,6 @@ export function createRouter(components: RouterComponents, options: RouterOption
     return { ...estimated, code, posterior, confidence }
   }
 
-  const saveMixing = () =>
-    store
-      .putState(MIXING_STATE, mixing.save())
-      .catch(error => logger.warn({ err: error }, 'what peers have earned could not be kept'))
-
   function every(intervalMs: number, work: () => void): void {
     timers.add(setInterval(work, intervalMs).unref())
   }
@@ -269,8 +253,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     async start() {
       await store.sweep(now())
       await forgetStrangers()
-      mixing.restore((await store.state(MIXING_STATE)) ?? '')
-      for (const benefit of mixing.benefits()) observer.benefitMeasured(benefit)
+      await mixing.restore()
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
       for await (const stored of store.packets(now(), maxEvidence)) {
         if (stored.author !== identity.id) indexForeign(stored)
@@ -279,7 +262,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       }
       await calibration.restore()
       every(SAVE_INTERVAL_MS, calibration.save)
-      every(SAVE_MIXING_MS, saveMixing)
+      every(SAVE_INTERVAL_MS, mixing.save)
       every(SWEEP_INTERVAL_MS, () => {
         evidence.sweep(now())
         attention.forgetVisits()
@@ -346,7 +329,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
         if (revision >= MAX_REVISION) return 'outranked'
         const outcome: Outcome = { ...report, answer, revision, withdrawn: false, time: now() }
         // A second word on an answer tells nothing of what was advised before the first.
-        if (!held) score(outcome)
+        if (!held) mixing.score(outcome)
         await remember(outcome, requestId)
         calibration.learn(outcome, expected, held)
         return held ? 'updated' : 'recorded'
@@ -367,6 +350,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     forgetStrangers,
     calibrated: calibration.apply,
     reliability: calibration.reliability,
+    knowledge: createKnowledge({ evidence, mixing, now }),
 
     async ledger(page) {
       return (await store.ledger(page)).map(ledgerLine)
@@ -394,7 +378,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       stopping.abort()
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
-      await Promise.all([saveMixing(), calibration.save()])
+      await Promise.all([mixing.save(), calibration.save()])
       networkUp = false
       await network[Symbol.asyncDispose]()
     },

@@ -7,7 +7,7 @@ import type { Outcome } from './outcome.ts'
 /** A person's word on an answer to the question itself, just now. */
 export function supposedOutcome(
   said: Pick<Outcome, 'code' | 'model' | 'domain' | 'signal' | 'time'>,
-  { cell, norm }: DecodedCode,
+  { cell }: Pick<DecodedCode, 'cell'>,
 ): Evidence {
   return {
     ...said,
@@ -21,8 +21,8 @@ export function supposedOutcome(
     author: SELF,
     expires: Number.POSITIVE_INFINITY,
     cell,
-    norm: Math.min(1, norm),
-    trace: { lean: 0, told: 0 },
+    sharpness: 1,
+    traces: { own: { lean: 0, told: 0 }, crowd: { lean: 0, told: 0 } },
     family: modelFamily(said.model),
     place: 0,
   }

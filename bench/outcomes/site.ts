@@ -1,6 +1,6 @@
 /** One site's evidence and synthesis without the network, for sweeps in which the network adds nothing. */
 
-import { comparedBy } from '../../router/comparison.ts'
+import { createComparison } from '../../router/comparison.ts'
 import { createEvidenceIndex, type EvidenceIndex, SELF } from '../../router/evidence.ts'
 import { decode } from '../../router/fingerprint.ts'
 import type { Epsilon } from '../../router/randomised-response.ts'
@@ -40,8 +40,8 @@ export interface Site {
 }
 
 export function createSite(space: Space, probes: number): Site {
-  const tableOf = comparedBy(space, probes)
-  const index = createEvidenceIndex(code => decode(space, code), 200_000, tableOf)
+  const comparison = createComparison(space, probes)
+  const index = createEvidenceIndex(code => decode(space, code), 200_000, comparison)
   const mixing = createMixing()
   let count = 0
   const put = ({ author = SELF, code, model, domain, signal, epsilon }: Said) => {
@@ -69,7 +69,7 @@ export function createSite(space: Space, probes: number): Site {
     mixing,
     hear: put,
     learn(said) {
-      const { table, cells } = tableOf(said.code)
+      const { table, cells } = comparison.of(said.code)
       const asked = { ...query(said.model, said.domain), shares: mixing.shares(said.domain) }
       const { estimate, opinions } = assess(near(table, cells), asked, index)
       if (estimate.packets > 0) {

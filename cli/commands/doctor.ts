@@ -1,8 +1,10 @@
 /** `qis doctor`: looks at everything a sidecar needs before and while it runs, and says what to do about what is wrong. */
 import { parseArgs } from 'node:util'
+import { readSettings } from '../../proxy/config.ts'
 import type { Command } from '../command.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { checkSettings } from '../doctor/settings.ts'
+import { remoteOf } from '../remote.ts'
 
 const MARK: Record<Finding['state'], string> = { ok: 'ok', warning: 'WARNING', fault: 'FAULT' }
 
@@ -37,7 +39,7 @@ async function* examine(env: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGener
   if (!config) return
   // Each is loaded when its turn comes: they bring most of the program with them.
   yield* await (await import('../doctor/files.ts')).checkFiles(config)
-  yield* await (await import('../doctor/listeners.ts')).checkListeners(config, signal)
+  yield* await (await import('../doctor/listeners.ts')).checkListeners(config, remoteOf(readSettings(env)), signal)
   yield* await (await import('../doctor/upstream.ts')).checkUpstreams(config, signal)
   yield* await (await import('../doctor/embedder.ts')).checkEmbedder(config)
   yield* await (await import('../doctor/peers.ts')).checkPeers(config, signal)

@@ -1,6 +1,7 @@
 /** `qis space`: making, looking into and checking what peers must share for two fingerprints to mean the same. */
+
+import { nearestName } from '../../proxy/config/nearest-name.ts'
 import { type Command, type CommandIo, UsageError } from '../command.ts'
-import { nearestName } from '../nearest-name.ts'
 
 type Run = (args: readonly string[], io: CommandIo) => Promise<number>
 

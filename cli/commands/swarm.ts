@@ -2,6 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { nearestName } from '../../proxy/config/nearest-name.ts'
 import { readConfig } from '../../proxy/config.ts'
 import { loadIdentity } from '../../router/identity.ts'
 import {
@@ -18,7 +19,6 @@ import {
   writeSwarm,
 } from '../../router/swarm.ts'
 import { type Command, type CommandIo, UsageError } from '../command.ts'
-import { nearestName } from '../nearest-name.ts'
 
 interface Place {
   /** Of the swarm's files. */

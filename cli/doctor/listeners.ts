@@ -2,15 +2,16 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { Address, Config } from '../../proxy/config.ts'
-import { createRemote, type Remote, type Status } from '../remote.ts'
+import type { Status } from '../../proxy/status.ts'
+import type { Remote } from '../remote.ts'
 import { about, type Finding } from './finding.ts'
 
 const ports = about('ports')
 const swarm = about('swarm')
 
-export async function checkListeners(config: Config, signal: AbortSignal): Promise<Finding[]> {
+export async function checkListeners(config: Config, remote: Remote, signal: AbortSignal): Promise<Finding[]> {
   const admin = await listeningFault(config.adminListen)
-  const running = admin === 'EADDRINUSE' ? await askRunning(createRemote(config), signal) : undefined
+  const running = admin === 'EADDRINUSE' ? await askRunning(remote, signal) : undefined
   if (running)
     return [
       ports.ok(`a sidecar of this set-up is running at ${written(config.adminListen)}`),

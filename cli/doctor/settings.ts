@@ -1,6 +1,7 @@
 /** Whether the settings can be read, and whether some are only nearly settings. */
+
+import { nearestName } from '../../proxy/config/nearest-name.ts'
 import { type Config, environmentVariables, readConfig, unknownVariables } from '../../proxy/config.ts'
-import { nearestName } from '../nearest-name.ts'
 import { about, type Finding } from './finding.ts'
 
 const settings = about('settings')

@@ -14,10 +14,5 @@ export function readChoice(
   env: NodeJS.ProcessEnv,
   { embedder, model, space }: { embedder?: string | undefined; model?: string | undefined; space?: string | undefined },
 ): EmbeddingConfig {
-  return readConfig({
-    ...env,
-    ...(embedder !== undefined && { QIS_EMBEDDER: embedder }),
-    ...(model !== undefined && { QIS_EMBEDDER_MODEL: model }),
-    ...(space !== undefined && { QIS_SPACE: space }),
-  })
+  return readConfig(env, { embedder, embedder_model: model, space })
 }

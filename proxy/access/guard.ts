@@ -11,15 +11,16 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * Of a route of the admin listener. `anyone`: orchestrators ask for it by any name and without a token, and learn
-     * nothing from it. `scrapers`: the token for metrics will do. Else the admin token is needed.
+     * nothing from it. `scrapers`: the token for metrics will do. `visitors`: a page that asks for the token and holds
+     * nothing itself. Else the admin token is needed.
      */
-    for?: 'anyone' | 'scrapers'
+    for?: 'anyone' | 'scrapers' | 'visitors'
   }
 }
 
 export interface GuardOptions {
-  /** Requests a minute from one address; 0 for no limit. */
-  rateLimit: number
+  /** Requests a minute from one address; 0 for no limit. Read at each request. */
+  limits: { readonly rateLimit: number }
   hosts: HostCheck | undefined
 }
 
@@ -42,12 +43,12 @@ export const BROWSER_HEADERS: Readonly<Record<string, string>> = {
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
 /** Hooks for all routes that are added to `app` from now on, and for paths that are none. */
-export function guard(app: FastifyInstance, { rateLimit: perMinute, hosts }: GuardOptions): void {
+export function guard(app: FastifyInstance, { limits, hosts }: GuardOptions): void {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(BROWSER_HEADERS)
   })
   if (hosts) app.addHook('onRequest', unlessForAnyone(refuseOtherHosts(hosts)))
-  if (perMinute > 0) limitRate(app, perMinute)
+  limitRate(app, limits)
 }
 
 export function unlessForAnyone(hook: Hook): Hook {
@@ -63,19 +64,20 @@ export function refuseOtherHosts(hosts: HostCheck): Hook {
   }
 }
 
-function limitRate(app: FastifyInstance, perMinute: number): void {
+function limitRate(app: FastifyInstance, limits: GuardOptions['limits']): void {
   void app.register(rateLimit, { global: false, cache: MAX_CALLERS })
   let count: ReturnType<FastifyInstance['createRateLimit']> | undefined
   void app.after(error => {
-    if (error === null) count = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS })
+    if (error === null) count = app.createRateLimit({ max: () => limits.rateLimit, timeWindow: MINUTE_MS })
   })
   app.addHook(
     'onRequest',
     unlessForAnyone(async (request, reply) => {
+      if (limits.rateLimit === 0) return
       const told = await count?.(request)
       if (!told || told.isAllowed || !told.isExceeded) return
       reply.header('retry-after', String(told.ttlInSeconds))
-      throw new HttpError('rate_limited', `more than ${perMinute} requests a minute came from your address`)
+      throw new HttpError('rate_limited', `more than ${limits.rateLimit} requests a minute came from your address`)
     }),
   )
 }

@@ -32,9 +32,9 @@ const EXPECTED = 'a token of visible characters, its hash as sha256:<64 hex digi
  */
 export const tokens =
   (...rights: string[]) =>
-  (text: string): TokenSetting => {
+  (text: string, base = ''): TokenSetting => {
     const file = /^file:(.+)$/.exec(text)?.[1]
-    return file === undefined ? { entries: [readEntry(text, rights)] } : { file: resolve(file) }
+    return file === undefined ? { entries: [readEntry(text, rights)] } : { file: resolve(base, file) }
   }
 
 function readEntry(line: string, allowed: readonly string[]): TokenEntry {

@@ -1,6 +1,7 @@
 /** Settings of who may do what: tokens, web pages, names and rates. */
+import { Type } from '@sinclair/typebox'
 import { type TokenSetting, tokens } from '../access/tokens.ts'
-import { list, type Variable, whole } from './variable.ts'
+import { kind, list, listSchema, type Variable, whole } from './variable.ts'
 
 export interface AccessConfig {
   adminToken: TokenSetting | undefined
@@ -18,43 +19,50 @@ export interface AccessConfig {
 /** What may stand behind a feedback token: whose word its holder brings. */
 export const FEEDBACK_RIGHTS = ['user', 'app'] as const
 
-function pageOrigins(text: string): string[] {
+const pageOrigins = kind(listSchema(), text => {
   const origins = list(text)
   if (origins.every(one => one === '*' || URL.parse(one)?.origin === one)) return origins
   throw new Error('origins like https://chat.example, without a path, or *')
-}
+})
 
-function hostNames(text: string): string[] {
+const hostNames = kind(listSchema(), text => {
   const names = list(text)
   if (names.every(name => /^[a-z0-9_](?:[a-z0-9_.-]{0,252})$/i.test(name))) return names
   throw new Error('names like qis.example, without a port')
-}
+})
+
+const token = (...rights: string[]) => kind(Type.String({ minLength: 1 }), tokens(...rights))
 
 export const accessVariables = {
   adminToken: {
     name: 'QIS_ADMIN_TOKEN',
     help: 'demanded on the admin listener; must be set when bound beyond loopback. A token, its hash as sha256:HEX, or file:PATH with one a line, read anew when it changes',
-    parse: tokens(),
+    reloads: true,
+    parse: token(),
   },
   evaluatorToken: {
     name: 'QIS_EVALUATOR_TOKEN',
     help: 'demanded from evaluators, spelt alike; without it, nobody is one',
-    parse: tokens(),
+    reloads: true,
+    parse: token(),
   },
   feedbackToken: {
     name: 'QIS_FEEDBACK_TOKEN',
     help: 'demanded with feedback that comes without a receipt, spelt alike; words behind it (user, app) say for whom its holder may speak. Unset, the admin token is, when bound beyond loopback',
-    parse: tokens(...FEEDBACK_RIGHTS),
+    reloads: true,
+    parse: token(...FEEDBACK_RIGHTS),
   },
   metricsToken: {
     name: 'QIS_METRICS_TOKEN',
     help: 'demanded for /metrics and good for nothing else, spelt alike; unset, the admin token is',
-    parse: tokens(),
+    reloads: true,
+    parse: token(),
   },
   feedbackOrigins: {
     name: 'QIS_FEEDBACK_ORIGINS',
     default: '',
     help: 'origins of web pages whose browsers may give feedback, by comma, as https://chat.example; * for all',
+    reloads: true,
     parse: pageOrigins,
   },
   hosts: {
@@ -67,6 +75,7 @@ export const accessVariables = {
     name: 'QIS_RATE_LIMIT',
     default: '6000',
     help: 'requests a minute from one address to endpoints of the sidecar itself, never counting proxied ones; 0 for no limit',
+    reloads: true,
     parse: whole(0, 1_000_000),
   },
   stallMs: {

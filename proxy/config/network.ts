@@ -1,6 +1,5 @@
 /** Settings of how this node finds others, is found by them, and with whom it has to do at all. */
-import { resolve } from 'node:path'
-import { list, oneOf, type Variable } from './variable.ts'
+import { list, oneOf, onOff, path, type Variable } from './variable.ts'
 
 export interface NetworkConfig {
   /** Addresses to tell others instead of those listened on; none for those. */
@@ -25,7 +24,7 @@ export const networkVariables = {
     name: 'QIS_MDNS',
     default: 'off',
     help: 'whether to find peers on the local network, and be found there: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   relays: {
     name: 'QIS_RELAY',
@@ -43,11 +42,11 @@ export const networkVariables = {
     name: 'QIS_P2P_THREAD',
     default: 'off',
     help: 'whether the network has a thread of its own, for some 70 MB of memory: on or off',
-    parse: value => oneOf('on', 'off')(value) === 'on',
+    parse: onOff,
   },
   swarm: {
     name: 'QIS_SWARM',
     help: 'folder of a closed swarm (qis swarm); without its key the sidecar does not start. By default swarm in QIS_DATA, if it is there',
-    parse: path => resolve(path),
+    parse: path,
   },
 } satisfies { [K in keyof NetworkConfig]: Variable<NonNullable<NetworkConfig[K]>> }

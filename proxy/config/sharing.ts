@@ -2,7 +2,7 @@
 import { type Interest, type ProfileName, profiles } from '../../router/disclosure.ts'
 import { DOMAIN_PATTERN } from '../../router/outcome.ts'
 import type { NetworkMode } from '../../router/router.ts'
-import { list, oneOf, type Variable, whole } from './variable.ts'
+import { kind, list, listSchema, oneOf, type Variable, whole } from './variable.ts'
 
 export interface SharingConfig {
   mode: NetworkMode
@@ -19,11 +19,11 @@ export interface SharingConfig {
 
 const domainPattern = new RegExp(DOMAIN_PATTERN)
 
-function domains(text: string): string[] {
+const domains = kind(listSchema(), text => {
   const names = list(text)
   if (names.every(name => domainPattern.test(name))) return names
   throw new Error('domains by comma, like clinical, legal.tax')
-}
+})
 
 export const sharingVariables = {
   mode: { name: 'QIS_MODE', default: 'share', help: 'off, receive or share', parse: oneOf('off', 'receive', 'share') },

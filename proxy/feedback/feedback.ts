@@ -27,7 +27,7 @@ export interface FeedbackComponents {
 
 export interface FeedbackOptions {
   /** Whether the texts of corrections are kept. @default false */
-  keepCorrections?: boolean
+  readonly keepCorrections?: boolean
   /** How long feedback waits for the end of its answer, seconds. @default 3600 */
   pendingS?: number
 }
@@ -55,7 +55,7 @@ const WAITS_FOR = '?'
 
 export function createFeedback(components: FeedbackComponents, options: FeedbackOptions = {}): Feedback {
   const { answers, receipts, store, router, logger, onTaken, onStanding, telemetry, clock = Date.now } = components
-  const { keepCorrections = false, pendingS = 3600 } = options
+  const { pendingS = 3600 } = options
   const now = () => Math.floor(clock() / 1000)
   const groups = createGroups(takeGroup)
 
@@ -65,7 +65,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
     const requestIds = new Set(places.flatMap(place => (place instanceof HttpError ? [] : [place.requestId])))
     const keys = jobs.flatMap(job => (job.kind === 'say' && job.once ? [job.once.key] : []))
     const [rows, replays] = await Promise.all([store.byRequest([...requestIds]), store.replays(keys)])
-    const group = openGroup(rows, replays, { now: now(), keepTexts: keepCorrections })
+    const group = openGroup(rows, replays, { now: now(), keepTexts: options.keepCorrections ?? false })
     const results = jobs.map((job, at) => {
       const place = places[at] as Place | HttpError
       return place instanceof HttpError ? place : group.take(job, place)

@@ -12,14 +12,15 @@ const MAX_AGE = '600'
  * A hook for our own routes. Browsers name the page in `Origin`, also where they do not ask first; so no page can make its
  * visitors' browsers rate answers on this machine unless it may. Programs send none.
  *
+ * @param pages read at each request
  * @param ownHosts names under which a page can only be ours
  */
-export function originCheck(allowed: readonly string[], ownHosts: HostCheck) {
-  const all = allowed.includes('*')
+export function originCheck(pages: { readonly feedbackOrigins: readonly string[] }, ownHosts: HostCheck) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { origin, host } = request.headers
     if (origin === undefined || (ownHosts(host) && URL.parse(origin)?.host === host)) return
-    if (!all && !allowed.includes(origin)) {
+    const { feedbackOrigins: allowed } = pages
+    if (!allowed.includes('*') && !allowed.includes(origin)) {
       throw new HttpError('origin_refused', `pages of ${origin} may not give feedback here; see QIS_FEEDBACK_ORIGINS`)
     }
     reply.header('access-control-allow-origin', origin).header('vary', 'origin')

@@ -46,10 +46,13 @@ const MAX_BATCH = 1_000
 const MAX_STRANGERS_BATCH = 20
 const MAX_KEY_CHARS = 256
 
-export function feedbackRoutes(
-  { feedback, receipts, callers, access, api }: FeedbackRouteComponents,
-  options: FeedbackRouteOptions,
-) {
+export interface TakingComponents extends Pick<FeedbackRouteComponents, 'feedback' | 'callers'> {
+  /** For whom the bearer of this may speak. */
+  voices: Access['voices']
+}
+
+/** Answers a POST with what became of the feedback in it, one piece or a batch; wherever it is posted. */
+export function takeFeedback({ feedback, callers, voices: voicesOf }: TakingComponents) {
   function callerOf({ headers, ip }: FastifyRequest): Caller {
     const { authorization } = headers
     const key = headers['idempotency-key']
@@ -59,7 +62,7 @@ export function feedbackRoutes(
       })
     }
     return {
-      voices: access.voices(authorization),
+      voices: voicesOf(authorization),
       authorization: authorization ?? '',
       name: callers.of(authorization, ip),
       key,
@@ -122,6 +125,16 @@ export function feedbackRoutes(
     return { kind: 'say', target, saying, source, caller: caller.name, once: onceOf(idempotencyKey, scope, body) }
   }
 
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    const batch = batchOf(request.body)
+    return batch ? reply.code(207).send(await takeMany(request, batch)) : reply.code(202).send(await takeOne(request))
+  }
+}
+
+export function feedbackRoutes(components: FeedbackRouteComponents, options: FeedbackRouteOptions) {
+  const { feedback, receipts, access, api } = components
+  const take = takeFeedback({ ...components, voices: access.voices })
+
   /** With a token, feedback of those for whom its holder may speak; with a receipt, a person's own on its answer alone. */
   function permit({ headers }: FastifyRequest): Reach {
     const receipt = headers['x-qis-receipt']
@@ -137,17 +150,10 @@ export function feedbackRoutes(
     const refuse = (request: FastifyRequest, reply: FastifyReply) => {
       throw notFound(request, reply, methodsAt)
     }
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     parseJsonBodies(app)
-    for (const url of ['/qis/feedback', '/v1/feedback']) {
-      app.post(url, describedFeedback.give, async (request, reply) => {
-        const batch = batchOf(request.body)
-        return batch
-          ? reply.code(207).send(await takeMany(request, batch))
-          : reply.code(202).send(await takeOne(request))
-      })
-    }
+    for (const url of ['/qis/feedback', '/v1/feedback']) app.post(url, describedFeedback.give, take)
     // Else the upstream would be asked whether a page may.
     app.options('/v1/feedback', refuse)
     feedbackItemRoutes(app, feedback, permit)

@@ -71,7 +71,8 @@ const MAX_CONVERSATIONS = 10_000
 
 export function createRouting(
   components: {
-    policies: Policies
+    /** Read at each question. */
+    readonly policies: Policies
     /** Whether a server that serves it answers. */
     available(model: string): boolean
     onRouted?(model: string, reason: RouteReason): void
@@ -79,8 +80,7 @@ export function createRouting(
   },
   { maxConversations = MAX_CONVERSATIONS }: { maxConversations?: number } = {},
 ): Routing {
-  const { policies, available, onRouted, random = Math.random } = components
-  const variants = new Map(policies.candidates.map(({ name }) => [name, modelVariant(name)]))
+  const { available, onRouted, random = Math.random } = components
   const conversations = new Recent<string>(maxConversations)
   const salt = randomBytes(16)
 
@@ -88,6 +88,7 @@ export function createRouting(
     const auto = asked === AUTO || asked.startsWith(`${AUTO}:`)
     if (!auto && !only) return undefined
     if (!auto) throw new HttpError('invalid_field', `route_only asks what ${AUTO} would choose`, { field: 'model' })
+    const { policies } = components
     const name = asked === AUTO ? undefined : asked.slice(AUTO.length + 1)
     if (name === undefined) return domain === undefined ? policies.named(DEFAULT_POLICY) : policies.of(domain)
     const policy = policies.named(name)
@@ -97,7 +98,7 @@ export function createRouting(
   }
 
   function consider(candidate: RouteCandidate, insight?: Insight): Considered {
-    const variant = variants.get(candidate.name) ?? modelVariant(candidate.name)
+    const variant = modelVariant(candidate.name)
     return { ...candidate, variant, available: available(candidate.name), insight, score: undefined }
   }
 
@@ -118,7 +119,10 @@ export function createRouting(
   }
 
   return {
-    models: [AUTO, ...policies.names.filter(name => name !== DEFAULT_POLICY).map(name => `${AUTO}:${name}`)],
+    get models() {
+      const { names } = components.policies
+      return [AUTO, ...names.filter(name => name !== DEFAULT_POLICY).map(name => `${AUTO}:${name}`)]
+    },
 
     choose({ asked, domain, body, caller: callerOf, only: dry, lookup }) {
       if (!asked.startsWith(AUTO) && !dry) return undefined

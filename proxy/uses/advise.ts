@@ -53,13 +53,18 @@ export function createAdviceEndpoint(
     clock?: () => number
   },
   /** Those that are asked about when the caller names none. */
-  { models: usual }: { models: readonly string[] },
+  usual: { readonly models: readonly string[] },
 ): AdviceEndpoint {
   const { embedder, router, domains, clock = Date.now } = components
 
   return {
     async answer(body, { url, headers, left }) {
-      const { text, model, models = model === undefined ? usual : [model], domain: said } = checkedBody(bodyCheck, body)
+      const {
+        text,
+        model,
+        models = model === undefined ? usual.models : [model],
+        domain: said,
+      } = checkedBody(bodyCheck, body)
       if (models.length === 0) throw new HttpError('invalid_field', 'models must say which', { field: 'models' })
       const [vector] = await embedTexts(embedder, [text], { deadlineMs: DEADLINE_MS, left })
       if (!vector || !saysSomething(vector)) {

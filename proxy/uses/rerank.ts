@@ -72,7 +72,7 @@ export function createRerankEndpoint(
     onReranked?(documents: number): void
     clock?: () => number
   },
-  { deadlineMs }: { deadlineMs: number },
+  options: { readonly rerankDeadlineMs: number },
 ): RerankEndpoint {
   const { embedder, mean, router, domains, onReranked, clock = Date.now } = components
   let running = 0
@@ -83,7 +83,7 @@ export function createRerankEndpoint(
     }
     running++
     try {
-      return await embedTexts(embedder, texts, { deadlineMs, left })
+      return await embedTexts(embedder, texts, { deadlineMs: options.rerankDeadlineMs, left })
     } finally {
       running--
     }

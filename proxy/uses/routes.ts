@@ -1,5 +1,5 @@
 /** Our own endpoints that answer questions about questions: HTTP around them, with the guard of all of /qis/*. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Access } from '../access/access.ts'
 import { guard } from '../access/guard.ts'
 import { HttpError } from '../errors.ts'
@@ -26,25 +26,28 @@ export interface UsesRouteOptions {
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 const OBJECT = { type: 'object' }
 
+/** Answers a POST from an endpoint, which is told when its caller leaves; wherever it is posted. */
+export function serve(endpoint: AdviceEndpoint | RerankEndpoint) {
+  return async ({ url, headers, body }: FastifyRequest, reply: FastifyReply): Promise<object> => {
+    const leaving = new AbortController()
+    reply.raw.once('close', () => leaving.abort())
+    return endpoint.answer(body, { url, headers, left: leaving.signal })
+  }
+}
+
 export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents, options: UsesRouteOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     api.watch(app, () => app.listeningOrigin)
-    guard(app, { rateLimit: options.rateLimit, hosts: undefined })
-    app.addHook('onRequest', originCheck(options.feedbackOrigins, access.ownHosts))
+    guard(app, { limits: options, hosts: undefined })
+    app.addHook('onRequest', originCheck(options, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
       if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
     })
     parseJsonBodies(app, MAX_BODY_BYTES)
-    const serve = (path: string, endpoint: AdviceEndpoint | RerankEndpoint, summary: string) =>
-      app.post(path, described({ summary, body: OBJECT, response: { 200: OBJECT } }), async (request, reply) => {
-        const leaving = new AbortController()
-        reply.raw.once('close', () => leaving.abort())
-        const { url, headers } = request
-        return endpoint.answer(request.body, { url, headers, left: leaving.signal })
-      })
-    serve('/qis/advise', advice, 'What is known about a question, without asking it')
+    const describe = (summary: string) => described({ summary, body: OBJECT, response: { 200: OBJECT } })
+    app.post('/qis/advise', describe('What is known about a question, without asking it'), serve(advice))
     // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
     for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank'])
-      serve(path, rerank, 'Documents in a better order')
+      app.post(path, describe('Documents in a better order'), serve(rerank))
   }
 }

@@ -12,16 +12,29 @@ export interface Trace {
   told: number
 }
 
+/** Held against what this site saw, or against what other peers say of the like. */
+export type Measure = 'own' | 'crowd'
+
 export interface Agreement {
   /**
    * Takes into account that `seen` here is so similar to what an author said; both as deviations from the base rate.
    *
    * @param weight what both words are worth, 0..1
    */
-  compare(author: string, trace: Trace, similarity: number, seen: number, said: number, weight: number): void
+  compare(
+    author: string,
+    measure: Measure,
+    trace: Trace,
+    similarity: number,
+    seen: number,
+    said: number,
+    weight: number,
+  ): void
   /** Takes back all that an outcome has told. */
-  forget(author: string, trace: Trace): void
+  forget(author: string, measure: Measure, trace: Trace): void
   standing(author: string): Exclude<Standing, 'self'>
+  /** What the word of an unproven author is worth by what is known of it, 0..1; 1 as long as nothing speaks against it. */
+  credibility(author: string): number
 }
 
 /**
@@ -30,11 +43,19 @@ export interface Agreement {
  */
 export const PROVEN_AT = 2
 export const DISTRUSTED_AT = -2.5
+/** Whoever contradicts the other peers is not heard either, unless what was seen here bears it out; agreeing proves nothing. */
+export const CONTRADICTS_AT = -2
+export const BORNE_OUT_AT = 1
+/** What others say counts for less than what was seen here. */
+const CROWD = 0.7
+/** Honest peers' scores lie below 0 now and then. */
+const TOLERATED = 0.4
+const STEEPNESS = 2
 const VARIANCE = 0.25
 /** Added to the variance, so that a few pairs prove nothing. */
 const LEAST_VARIANCE = 0.25
 /** Beyond this what was learnt earlier fades, so that whoever turns is found out: worth some hundred outcomes. */
-const MOST_VARIANCE = 40
+const MOST_VARIANCE = 300
 const MAX_AUTHORS = 50_000
 
 interface Account {
@@ -42,11 +63,13 @@ interface Account {
   variance: number
 }
 
-export function createAgreement(): Agreement {
-  const accounts = new Map<string, Account>()
+const scoreOf = ({ sum, variance }: Account) => sum / Math.sqrt(Math.max(0, variance) + LEAST_VARIANCE)
 
-  function accountOf(author: string): Account {
-    const account = accounts.get(author) ?? { sum: 0, variance: 0 }
+export function createAgreement(): Agreement {
+  const accounts = new Map<string, Record<Measure, Account>>()
+
+  function accountOf(author: string, measure: Measure): Account {
+    const account = accounts.get(author) ?? { own: { sum: 0, variance: 0 }, crowd: { sum: 0, variance: 0 } }
     // Those heard of least lately are forgotten first.
     accounts.delete(author)
     accounts.set(author, account)
@@ -56,12 +79,12 @@ export function createAgreement(): Agreement {
         break
       }
     }
-    return account
+    return account[measure]
   }
 
   return {
-    compare(author, trace, similarity, seen, said, weight) {
-      const account = accountOf(author)
+    compare(author, measure, trace, similarity, seen, said, weight) {
+      const account = accountOf(author, measure)
       const before = trace.lean
       trace.lean += weight * kernel(similarity) * seen
       const told = (trace.lean - before) * said
@@ -74,17 +97,25 @@ export function createAgreement(): Agreement {
         account.variance *= fading
       }
     },
-    forget(author, trace) {
-      const account = accounts.get(author)
+    forget(author, measure, trace) {
+      const account = accounts.get(author)?.[measure]
       if (!account) return
       account.sum -= trace.told
       account.variance = Math.max(0, account.variance - VARIANCE * trace.lean * trace.lean)
     },
     standing(author) {
-      const { sum, variance } = accounts.get(author) ?? { sum: 0, variance: 0 }
-      const z = sum / Math.sqrt(Math.max(0, variance) + LEAST_VARIANCE)
-      if (z >= PROVEN_AT) return 'proven'
-      return z <= DISTRUSTED_AT ? 'distrusted' : 'unproven'
+      const account = accounts.get(author)
+      if (!account) return 'unproven'
+      const own = scoreOf(account.own)
+      if (own >= PROVEN_AT) return 'proven'
+      if (own <= DISTRUSTED_AT) return 'distrusted'
+      return own < BORNE_OUT_AT && scoreOf(account.crowd) <= CONTRADICTS_AT ? 'distrusted' : 'unproven'
+    },
+    credibility(author) {
+      const account = accounts.get(author)
+      if (!account) return 1
+      const score = scoreOf(account.own) + CROWD * scoreOf(account.crowd) + TOLERATED
+      return Math.min(1, 2 / (1 + Math.exp(-STEEPNESS * score)))
     },
   }
 }

@@ -11,8 +11,15 @@ export interface BaseRates {
   of(model: string, domain: string, view: View, prior?: number): number
   /** Outcomes behind it. */
   count(model: string, view: View): number
-  /** By how much a peer's average of a model lies outside of what peers' averages do, −1..1; mostly 0. */
-  excess(author: string, model: string): number
+  /** What is known of a peer as one who tells of a model. */
+  witness(author: string, model: string): Witness
+}
+
+export interface Witness {
+  /** By how much its average lies outside of what peers' averages do, −1..1; mostly 0. */
+  excess: number
+  /** 0..1, growing with how much it has said: keys are free, and so is a first word. */
+  experience: number
 }
 
 /** Pseudo-counts; see docs/synthesis.md for what they were fitted on. */
@@ -30,7 +37,9 @@ const STRANGERS_COUNT = 40
 const LEAST_OUTCOMES = 5
 const LEAST_PEERS = 3
 /** Averages within so many robust standard deviations (1.4826 · MAD) of the median are as they may be. */
-const TOLERATED = 2.5 * 1.4826
+const TOLERATED = 2 * 1.4826
+/** With so many outcomes a peer's word is worth half of an old hand's. */
+const NOVICE_COUNT = 2
 const MAX_MODELS = 32
 /** Peers' averages change slowly: they are summed up anew when this share of the evidence has changed. */
 const STALE_SHARE = 1 / 64
@@ -52,7 +61,11 @@ export function createBaseRates(
   let models: { name: string; family: string; size: number | undefined }[] = []
   let summedAt = -1
   let rates = new Map<string, number>()
-  let ratedAt = ''
+  let ratedAt = -1
+  let ratedFor = 0.5
+  /** Many peers are asked about, of one model. */
+  let lastModel = ''
+  let lastSubject = ''
 
   function refresh(prior: number): void {
     const now = version()
@@ -66,9 +79,9 @@ export function createBaseRates(
         models.push({ name, family: modelFamily(name), size: modelSize(name) })
       }
     }
-    const state = `${now}/${prior}`
-    if (state !== ratedAt) rates = new Map()
-    ratedAt = state
+    if (now !== ratedAt || prior !== ratedFor) rates = new Map()
+    ratedAt = now
+    ratedFor = prior
   }
 
   function summaryOf(subject: string, view: View): Tally {
@@ -137,19 +150,24 @@ export function createBaseRates(
       return rate
     },
     count(model, view) {
-      refresh(0.5)
+      refresh(ratedFor)
       return summaryOf(`${model}/`, view).n
     },
-    excess(author, model) {
-      const said = tallies.of(`${model}/`, author)
-      if (said.n < LEAST_OUTCOMES) return 0
-      refresh(0.5)
-      summaryOf(`${model}/`, 'robust')
-      const { median, spread } = summed.robust.get(`${model}/`) as Summary
-      if (median === undefined) return 0
-      const distance = said.sum / said.n - median
-      const tolerated = TOLERATED * spread
-      return Math.sign(distance) * Math.max(0, Math.abs(distance) - tolerated)
+    witness(author, model) {
+      if (model !== lastModel) [lastModel, lastSubject] = [model, `${model}/`]
+      const { n, sum } = tallies.of(lastSubject, author)
+      const experience = n / (n + NOVICE_COUNT)
+      if (n < LEAST_OUTCOMES) return { excess: 0, experience }
+      refresh(ratedFor)
+      let summary = summed.robust.get(lastSubject)
+      if (!summary) {
+        summaryOf(lastSubject, 'robust')
+        summary = summed.robust.get(lastSubject) as Summary
+      }
+      const { median, spread } = summary
+      if (median === undefined) return { excess: 0, experience }
+      const distance = sum / n - median
+      return { excess: Math.sign(distance) * Math.max(0, Math.abs(distance) - TOLERATED * spread), experience }
     },
   }
 }

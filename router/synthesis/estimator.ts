@@ -3,12 +3,12 @@
  * alone and with its peers, mixed as they have earned it. Pure. docs/synthesis.md explains it.
  */
 import type { Near } from '../code-index.ts'
-import type { Evidence, EvidenceIndex } from '../evidence.ts'
+import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
 import type { Standing } from './agreement.ts'
-import type { View } from './base-rates.ts'
+import type { View, Witness } from './base-rates.ts'
 import { factorise, type Solution, solve } from './gaussian.ts'
-import { domainFactor, kernel, modelFactor, strategyFactor } from './kernel.ts'
+import { domainFactor, kernel, kernelStep, modelFactor, strategyFactor } from './kernel.ts'
 import { adjustmentBound, PRIOR_SHARES, type Shares } from './trust.ts'
 
 export interface EstimateQuery {
@@ -46,6 +46,9 @@ export interface Opinions {
   local: number
   robust: number
   network: number
+  /** The base rate by everyone's outcomes, and how far the neighbours' own would move it. */
+  base: number
+  move: number
 }
 
 /** Below this similarity an outcome tells next to nothing and is passed over. */
@@ -62,6 +65,10 @@ const SAME_CELL = 0.6
 const OTHER_CELL = 0.4
 /** Variance of what all of one peer's outcomes may have in common, whatever the question; all strangers count as one peer. */
 export const PEER_BIAS = 0.15
+/** The same of each stranger by itself. */
+export const STRANGER_BIAS = 0.15
+/** Fresh outcomes of one code that count of one peer at most. */
+const MAX_REPEATS = 2
 const HALF_LIFE_S = 7 * 24 * 3600
 /** Of the base rate's own variance: outcomes that it is worth before any is seen. */
 const BASE_COUNT = 4
@@ -83,6 +90,7 @@ interface Group {
   robust: number
   /** Covariance with the question. */
   covariance: number
+  voices: Voice[]
 }
 
 export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
@@ -122,64 +130,132 @@ function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, ind
   const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
   const network = solve(factor, n, covariances, n, AMPLITUDE)
   const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, AMPLITUDE)
-  const expect = (view: View, { weights }: Solution) => {
-    let sum = index.rates.of(query.model, query.domain, view, query.prior)
+  const { slope } = query.shares ?? PRIOR_SHARES
+  const rate = (view: View) => index.rates.of(query.model, query.domain, view, query.prior)
+  const move = (view: View, { weights }: Solution) => {
+    let sum = 0
     for (let i = 0; i < weights.length; i++) {
       const one = groups[i] as Group
       sum += ((weights[i] as number) * one[view]) / one.precision
     }
-    return clamp(sum, 0, 1)
+    return sum
   }
+  const expect = (view: View, solution: Solution) => clamp(rate(view) + slope * move(view, solution), 0, 1)
   const opinions: Opinions = {
     local: expect('own', local),
     robust: expect('robust', network),
     network: expect('all', network),
+    base: rate('all'),
+    move: move('all', network),
   }
   return { opinions, explained: network.explained, packets, peers: authors.size }
 }
 
-/** What was said of one code is weighed together. */
+/** What one author said of one code. */
+interface Voice {
+  author: string
+  outcomes: number
+  precision: number
+  own: number
+  all: number
+  robust: number
+}
+
+/** What was said of one code is weighed together, once each peer's part of it is held to its bound. */
 function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
   const asked = { ...query, family: modelFamily(query.model) }
   const rates = createKnownRates(index, query.prior)
-  const byName = new Map<string, Group>()
-  const authors = new Set<string>()
+  const byCode = new Map<string, Group[]>()
+  const peersHeard = new Map<string, Peer[]>()
   let packets = 0
   for (const { item, similarity } of neighbours) {
-    const precision = precisionOf(item, similarity, query.now)
-    if (precision === 0) continue
-    const standing = index.standing(item.author)
-    const { model, domain } = item
-    if (standing !== 'self') {
-      authors.add(item.author)
-      packets++
+    const fresh = precisionOf(item, similarity, query.now)
+    if (fresh === 0) continue
+    const { author, model, domain, signal } = item
+    const peer = author === SELF ? OURSELVES : peerOf(author, model, peersHeard, index)
+    if (author !== SELF) packets++
+    let sharing = byCode.get(item.code)
+    if (!sharing) {
+      sharing = []
+      byCode.set(item.code, sharing)
     }
-    const name = `${item.code}/${model}/${domain}/${item.strategy ?? ''}/${standing === 'proven' ? item.author : standing}`
-    let one = byName.get(name)
+    let one = sharing.find(other => belongs(item, peer.standing, other))
     if (!one) {
       const covariance =
         AMPLITUDE *
-        kernel(similarity * item.norm) *
+        kernel(similarity * item.sharpness) *
         modelFactor(asked, item) *
         domainFactor(query.domain, domain) *
         strategyFactor(query.strategy, item.strategy)
       const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
-      one = { item, standing, similarity, rest, outcomes: 0, precision: 0, own: 0, all: 0, robust: 0, covariance }
-      byName.set(name, one)
+      const sums = { outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
+      one = { item, standing: peer.standing, similarity, rest, covariance, voices: [], ...sums }
+      sharing.push(one)
     }
-    const { signal } = item
+    let voice = one.voices.find(other => other.author === author)
+    if (!voice) {
+      voice = { author, outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
+      one.voices.push(voice)
+    }
+    const precision = fresh * peer.experience
     const base = rates.of(model, domain)
-    one.outcomes++
-    one.precision += precision
-    one.own += precision * (signal - base.own)
-    one.all += precision * (signal - base.all)
-    one.robust +=
-      precision * (signal - base.robust - (standing === 'self' ? 0 : index.rates.excess(item.author, model)))
+    voice.outcomes++
+    voice.precision += precision
+    voice.own += precision * (signal - base.own)
+    voice.all += precision * (signal - base.all)
+    voice.robust += precision * (signal - base.robust - peer.excess)
   }
   const own: Group[] = []
   const peers: Group[] = []
-  for (const one of byName.values()) (one.standing === 'self' ? own : peers).push(one)
-  return { own, peers, packets, authors }
+  for (const sharing of byCode.values()) {
+    for (const one of sharing) {
+      for (const voice of one.voices) addVoice(one, voice)
+      ;(one.standing === 'self' ? own : peers).push(one)
+    }
+  }
+  return { own, peers, packets, authors: peersHeard }
+}
+
+function belongs(item: Evidence, standing: Standing, { item: other, standing: its }: Group): boolean {
+  return (
+    standing === its &&
+    item.model === other.model &&
+    item.domain === other.domain &&
+    item.strategy === other.strategy &&
+    (standing !== 'proven' || item.author === other.author)
+  )
+}
+
+function addVoice(one: Group, voice: Voice): void {
+  const scale = one.standing === 'self' ? 1 : Math.min(1, MAX_REPEATS / voice.precision)
+  one.outcomes += voice.outcomes
+  one.precision += scale * voice.precision
+  one.own += scale * voice.own
+  one.all += scale * voice.all
+  one.robust += scale * voice.robust
+}
+
+interface Peer extends Witness {
+  model: string
+  standing: Standing
+}
+
+const OURSELVES: Peer = { model: '', standing: 'self', excess: 0, experience: 1 }
+
+function peerOf(author: string, model: string, known: Map<string, Peer[]>, index: EvidenceIndex): Peer {
+  let ofModels = known.get(author)
+  if (!ofModels) {
+    ofModels = []
+    known.set(author, ofModels)
+  }
+  let peer = ofModels.find(one => one.model === model)
+  if (!peer) {
+    const standing = index.standing(author)
+    const { excess, experience } = index.rates.witness(author, model)
+    peer = { model, standing, excess, experience: standing === 'proven' ? 1 : experience * index.credibility(author) }
+    ofModels.push(peer)
+  }
+  return peer
 }
 
 /** Those that tell most. */
@@ -218,30 +294,61 @@ function precisionOf(evidence: Evidence, similarity: number, now: number): numbe
 function covarianceOf(groups: readonly Group[]): Float64Array {
   const n = groups.length
   const matrix = new Float64Array(n * n)
+  // Numbers side by side are read faster than objects.
+  const [similarities, rests, sharpness, cells] = [0, 0, 0, 0].map(() => new Float64Array(n)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ]
+  for (let i = 0; i < n; i++) {
+    const { similarity, rest, item } = groups[i] as Group
+    similarities[i] = similarity
+    rests[i] = rest
+    sharpness[i] = item.sharpness
+    cells[i] = item.cell
+  }
   for (let row = 0; row < n; row++) {
     const a = groups[row] as Group
+    const { code, model, domain, strategy, author } = a.item
+    const [similarity, rest, sharp, cell] = [similarities[row], rests[row], sharpness[row], cells[row]] as number[] as [
+      number,
+      number,
+      number,
+      number,
+    ]
+    const strange = a.standing === 'unproven'
+    const foreign = a.standing !== 'self'
     for (let column = 0; column < row; column++) {
       const b = groups[column] as Group
-      let similarity = 1
-      if (a.item.code !== b.item.code) {
-        const common = a.item.cell === b.item.cell ? SAME_CELL : OTHER_CELL
-        similarity = a.similarity * b.similarity + common * a.rest * b.rest
-      }
-      let covariance = AMPLITUDE * kernel(similarity * a.item.norm * b.item.norm)
-      if (a.item.model !== b.item.model) covariance *= modelFactor(a.item, b.item)
-      if (a.item.strategy !== b.item.strategy) covariance *= strategyFactor(a.item.strategy, b.item.strategy)
-      if (a.item.domain !== b.item.domain) covariance *= domainFactor(a.item.domain, b.item.domain)
-      if (a.standing !== 'self' && a.standing === b.standing) {
-        if (a.standing === 'unproven' || a.item.author === b.item.author) covariance += PEER_BIAS
+      const { item } = b
+      const common = cells[column] === cell ? SAME_CELL : OTHER_CELL
+      const between = similarity * (similarities[column] as number) + common * rest * (rests[column] as number)
+      const likeness = item.code === code ? 1 : between
+      let covariance = AMPLITUDE * kernelStep(likeness * sharp * (sharpness[column] as number))
+      if (item.model !== model) covariance *= modelFactor(a.item, item)
+      if (item.strategy !== strategy) covariance *= strategyFactor(strategy, item.strategy)
+      if (item.domain !== domain) covariance *= domainFactor(domain, item.domain)
+      if (foreign && a.standing === b.standing) {
+        const same = author === item.author
+        if (strange || same) covariance += PEER_BIAS
+        if (strange && same) covariance += STRANGER_BIAS
       }
       matrix[row * n + column] = covariance
     }
     // Questions of one code are no more alike than the code tells.
-    const common = kernel(a.item.norm * a.item.norm)
-    const shared = AMPLITUDE * (common + (1 - common) / a.outcomes)
-    matrix[row * n + row] = shared + (a.standing === 'self' ? 0 : PEER_BIAS) + 1 / a.precision
+    const alike = kernel(sharp * sharp)
+    const shared = AMPLITUDE * (alike + (1 - alike) / a.outcomes)
+    matrix[row * n + row] = shared + BIAS[a.standing] + 1 / a.precision
   }
   return matrix
+}
+
+const BIAS: Readonly<Record<Standing, number>> = {
+  self: 0,
+  proven: PEER_BIAS,
+  unproven: PEER_BIAS + STRANGER_BIAS,
+  distrusted: 0,
 }
 
 /** `explained` by so many outcomes of the same question: a·n / (a·n + 1). */

@@ -9,6 +9,14 @@ export function kernel(similarity: number): number {
   return Math.exp((similarity - 1) / TAU)
 }
 
+const STEPS = 2048
+const table = Float64Array.from({ length: STEPS + 1 }, (_, step) => kernel(step / STEPS))
+
+/** The same to within 0.1 %, for similarities from 0 to 1 in great numbers. */
+export function kernelStep(similarity: number): number {
+  return table[Math.max(0, Math.min(STEPS, (similarity * STEPS + 0.5) | 0))] as number
+}
+
 const SAME_FAMILY = 0.5
 const OTHER_MODEL = 0.3
 

@@ -32,9 +32,12 @@ export interface Benefit {
   outcomes: number
 }
 
-interface Earned extends Shares {
+interface Earned extends Omit<Shares, 'slope'> {
   gain: number
   outcomes: number
+  /** Σ move · what came, and Σ move²: of which the slope is made. */
+  cross: number
+  square: number
 }
 
 const experts = ['local', 'robust', 'network'] as const
@@ -45,11 +48,22 @@ const EVERYWHERE = ''
 /** Share of each that is dealt out anew with each outcome. */
 const SWITCHING = 0.002
 /** What is remembered of benefit halves in so many outcomes. */
-const HALF_LIFE = 200
+const HALF_LIFE = 300
 const LEAST = 0.05
+/** What a slope of 1 weighs beforehand, in squared moves: some hundred outcomes. */
+const SLOPE_COUNT = 1
+const MOST_SLOPE = 1.5
+const START = {
+  local: PRIOR_SHARES.local,
+  robust: PRIOR_SHARES.robust,
+  network: PRIOR_SHARES.network,
+  gain: 0,
+  outcomes: 0,
+}
+const NOTHING = { cross: 0, square: 0 }
 
 export function createMixing(): Mixing {
-  const records = new Map<string, Earned>([[EVERYWHERE, { ...PRIOR_SHARES, gain: 0, outcomes: 0 }]])
+  const records = new Map<string, Earned>([[EVERYWHERE, { ...START, ...NOTHING }]])
   const everywhere = () => records.get(EVERYWHERE) as Earned
 
   const nameOf = (domain: string) => (records.has(domain) || records.size <= MAX_DOMAINS ? domain : REST)
@@ -65,6 +79,8 @@ export function createMixing(): Mixing {
     const gain = Math.log(likelihood(expected.advised, signal) / (likelihoods[0] as number))
     record.gain = record.gain * faded + weight * gain
     record.outcomes = record.outcomes * faded + weight
+    record.cross = record.cross * faded + weight * expected.move * (signal - expected.base)
+    record.square = record.square * faded + weight * expected.move ** 2
     const earned = experts.map((expert, i) => record[expert] * (likelihoods[i] as number) ** weight)
     const total = earned.reduce((sum, share) => sum + share, 0)
     for (const [i, expert] of experts.entries()) {
@@ -75,13 +91,15 @@ export function createMixing(): Mixing {
   return {
     shares(domain) {
       const { local, robust, network } = records.get(domain) ?? everywhere()
-      return { local, robust, network }
+      const { cross, square } = everywhere()
+      const slope = Math.min(MOST_SLOPE, Math.max(0, (cross + SLOPE_COUNT) / (square + SLOPE_COUNT)))
+      return { local, robust, network, slope }
     },
     score(domain, expected, signal, weight) {
       const name = nameOf(domain)
       let record = records.get(name)
       if (!record) {
-        record = { ...everywhere(), gain: 0, outcomes: 0 }
+        record = { ...everywhere(), gain: 0, outcomes: 0, ...NOTHING }
         records.set(name, record)
       }
       update(record, expected, signal, weight)
@@ -117,8 +135,9 @@ function readRecords(saved: string): [string, Earned][] {
 function isEntry(entry: unknown): entry is [string, Earned] {
   if (!Array.isArray(entry) || typeof entry[0] !== 'string' || typeof entry[1] !== 'object') return false
   const record = entry[1] as Partial<Record<keyof Earned, unknown>> | null
-  const numbers = [record?.local, record?.robust, record?.network, record?.gain, record?.outcomes]
+  const { local, robust, network, gain, outcomes, cross, square } = record ?? {}
+  const numbers = [local, robust, network, gain, outcomes, cross, square]
   if (!numbers.every(value => typeof value === 'number' && Number.isFinite(value))) return false
-  const sum = Number(record?.local) + Number(record?.robust) + Number(record?.network)
+  const sum = Number(local) + Number(robust) + Number(network)
   return Math.abs(sum - 1) < 1e-6
 }

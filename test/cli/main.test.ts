@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { commands } from '../../cli/commands.ts'
-import { nearestName } from '../../cli/nearest-name.ts'
+import { nearestName } from '../../proxy/config/nearest-name.ts'
 import { until } from '../support/poll.ts'
 import { qis, startQis } from '../support/qis.ts'
 import { chat } from '../support/sidecar.ts'

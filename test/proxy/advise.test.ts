@@ -45,7 +45,7 @@ function advising(embed: Embedder['embed'], lookup: (question: Question) => Insi
   const logger = { debug() {}, info() {}, warn: (_details: unknown, message = '') => void warnings.push(message) }
   const adviser: Adviser = createAdviser(
     { embedder, router, domains: untold, logger, clock: () => 1_760_000_000_000 },
-    { deadlineMs: 30 },
+    { adviceDeadlineMs: 30 },
   )
   const advise = (content: unknown, headers = {}) => adviser.advise(URL, headers, body(content), STAYS)
   return { adviser, advise, asked, warnings }

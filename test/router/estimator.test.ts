@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createEvidenceIndex, SELF } from '../../router/evidence.ts'
-import { type EstimateQuery, estimate, grades, PEER_BIAS } from '../../router/synthesis/estimator.ts'
+import { type EstimateQuery, estimate, grades, PEER_BIAS, STRANGER_BIAS } from '../../router/synthesis/estimator.ts'
 import { TAU } from '../../router/synthesis/kernel.ts'
 import { adjustmentBound } from '../../router/synthesis/trust.ts'
 import { decodeCell, evidenceIn, NOW, someEvidence } from '../support/router-support.ts'
@@ -65,7 +65,8 @@ describe('an estimate', () => {
     const bad = ask([{ author: SELF, signal: 0 }])
     const good = ask([{ author: SELF, signal: 1 }])
     assert.ok(bad.confidence < 0.3 && good.confidence > 0.7)
-    assert.deepEqual([good.adjustment, good.packets, good.peers, good.grade], [0, 0, 0, 'high'])
+    assert.ok(Math.abs(good.adjustment) < 1e-12)
+    assert.deepEqual([good.packets, good.peers, good.grade], [0, 0, 'high'])
   })
 
   it('is moved by peers, who are counted', () => {
@@ -102,19 +103,31 @@ describe('an estimate', () => {
     const few = ask(Array<Vote>(20).fill({ author: 'loud', signal: 0 }))
     const loud = ask(Array<Vote>(1_000).fill({ author: 'loud', signal: 0 }))
     const keys = ask(peers(1_000, { signal: 0 }))
-    for (const { weight } of [loud, keys]) assert.ok(weight < 7 && weight < 2 * few.weight, `${weight}, ${few.weight}`)
+    assert.ok(loud.weight < 1.1 * few.weight, `${loud.weight}, ${few.weight}`)
+    for (const { weight } of [loud, keys]) assert.ok(weight < 1 / (PEER_BIAS + STRANGER_BIAS), `${weight}`)
     assert.deepEqual([loud.packets, loud.peers, keys.peers], [1_000, 1, 1_000])
     const alone = Array<Vote>(20).fill({ author: SELF, signal: 1 })
     const torn = ask([...alone, ...peers(1_000, { signal: 0 })])
     assert.ok(torn.confidence > 0.7, `twenty outcomes seen here stand against them: ${torn.confidence}`)
   })
 
+  it('heeds a stranger more the more it has said', () => {
+    const elsewhere: Vote = { author: 'peer', signal: 0.5, similarity: 0 }
+    const weights = [0, 1, 5, 20].map(
+      count => ask([{ author: 'peer', signal: 1 }, ...Array<Vote>(count).fill(elsewhere)]).weight,
+    )
+    assert.ok(
+      weights.every((weight, i) => i === 0 || weight > (weights[i - 1] as number)),
+      `${weights}`,
+    )
+  })
+
   it('is graded by how much its evidence tells', () => {
     const gradeOf = (count: number, vote: Vote = {}) => ask(peers(count, { signal: 1, ...vote })).grade
     assert.equal(gradeOf(1, { similarity: 0.4, observer: 'i' }), 'none')
     assert.equal(gradeOf(1, { similarity: 0.7 }), 'low')
-    assert.equal(gradeOf(1, { similarity: 0.9 }), 'moderate')
-    assert.equal(gradeOf(2), 'high')
+    assert.equal(gradeOf(1), 'moderate')
+    assert.equal(gradeOf(10), 'high')
   })
 
   it('is less uncertain the more it rests on', () => {
@@ -183,25 +196,26 @@ describe('an estimate', () => {
     }
   })
 
-  const precision = (weight: number) => 1 + 1 / weight
-  const weights: [vote: Vote, covariance: number, variance: number][] = [
-    [{}, 1, precision(1)],
-    [{ similarity: 0.9 }, Math.exp(-0.1 / TAU), precision(1)],
-    [{ observer: 'e' }, 1, precision(0.8)],
-    [{ observer: 'i' }, 1, precision(0.3)],
-    [{ model: 'llama-3.1-70b' }, 0.5, precision(1)],
-    [{ model: 'qwen2.5-7b' }, 0.3, precision(1)],
-    [{ domain: 'clinical' }, 0.3, precision(1)],
-    [{ domain: 'general.travel' }, 0.6, precision(1)],
-    [{ strategy: 'rag' }, 0.7, precision(1)],
-    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.09, precision(0.8)],
+  const weights: [vote: Vote, covariance: number, worth: number][] = [
+    [{}, 1, 1],
+    [{ similarity: 0.9 }, Math.exp(-0.1 / TAU), 1],
+    [{ observer: 'e' }, 1, 0.8],
+    [{ observer: 'i' }, 1, 0.3],
+    [{ model: 'llama-3.1-70b' }, 0.5, 1],
+    [{ model: 'qwen2.5-7b' }, 0.3, 1],
+    [{ domain: 'clinical' }, 0.3, 1],
+    [{ domain: 'general.travel' }, 0.6, 1],
+    [{ strategy: 'rag' }, 0.7, 1],
+    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.09, 0.8],
   ]
-  for (const [vote, covariance, variance] of weights) {
+  for (const [vote, covariance, worth] of weights) {
     it(`learns of a vote with ${JSON.stringify(vote)} as a Gaussian process does`, () => {
-      const explained = covariance ** 2 / variance
-      assert.ok(Math.abs(ask([{ ...vote, author: SELF }]).weight - explained / (1 - explained)) < 1e-6)
-      const fromPeer = covariance ** 2 / (variance + PEER_BIAS)
-      assert.ok(Math.abs(ask([{ ...vote, author: 'peer' }]).weight - fromPeer / (1 - fromPeer)) < 1e-6)
+      const told = (variance: number) => covariance ** 2 / (variance - covariance ** 2)
+      assert.ok(Math.abs(ask([{ ...vote, author: SELF }]).weight - told(1 + 1 / worth)) < 1e-6)
+      // A stranger who has said only this.
+      const precision = (worth * worth) / (worth + 2)
+      const variance = 1 + PEER_BIAS + STRANGER_BIAS + 1 / precision
+      assert.ok(Math.abs(ask([{ ...vote, author: 'peer' }]).weight - told(variance)) < 1e-6)
     })
   }
 

@@ -207,7 +207,7 @@ function assertSame(index: EvidenceIndex, held: readonly Said[]): void {
   for (const code of CELLS) {
     const expected = held.filter(entry => entry.code === code).sort(byName)
     assert.deepEqual(
-      inCell(index, code).map(({ cell, family, norm, place, observerWeight, noisy, trace, ...said }) => said),
+      inCell(index, code).map(({ cell, family, sharpness, place, observerWeight, noisy, traces, ...said }) => said),
       expected,
     )
   }

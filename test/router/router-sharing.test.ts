@@ -130,7 +130,7 @@ describe('settings that became stricter', () => {
     const [line] = await a.router.ledger(ALL)
     assert.ok(line)
     assert.deepEqual(await a.handlers().list(line.key, ALL), [])
-    assert.equal((await a.ask(TRAIN)).grade, 'low', 'but it counts here')
+    assert.equal((await a.ask(TRAIN)).grade, 'moderate', 'but it counts here')
   })
 })
 

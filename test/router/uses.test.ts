@@ -23,9 +23,9 @@ function near(changes: Parameters<typeof someEvidence>[0] & { similarity?: numbe
   const { similarity = 1, ...said } = changes
   const item = someEvidence(said)
   const observerWeight = OBSERVER_WEIGHT[item.observer]
-  const trace = { lean: 0, told: 0 }
+  const traces = { own: { lean: 0, told: 0 }, crowd: { lean: 0, told: 0 } }
   return {
-    item: { ...item, observerWeight, noisy: false, trace, cell: 0xa9, norm: 1, family: 'llama', place: 0 },
+    item: { ...item, observerWeight, noisy: false, traces, cell: 0xa9, sharpness: 1, family: 'llama', place: 0 },
     similarity,
   }
 }

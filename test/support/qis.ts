@@ -19,7 +19,7 @@ export interface QisProcess extends AsyncDisposable {
 export function startQis(args: readonly string[], settings: Record<string, string> = {}): QisProcess {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QIS_')))
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { ...inherited, ...settings },
+    env: { ...inherited, QIS_CONFIG: 'off', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: DEADLINE_MS,
     killSignal: 'SIGKILL',

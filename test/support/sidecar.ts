@@ -18,6 +18,7 @@ export async function startTestSidecar(upstream: string, settings: Record<string
   await using parts = new AsyncDisposableStack()
   const folder = parts.use(await tempFolder())
   const config = readConfig({
+    QIS_CONFIG: 'off',
     QIS_DATA: folder.path,
     QIS_MODE: 'off',
     QIS_PROFILE: 'open',

@@ -38,7 +38,10 @@ async function isWell({ swarm, victim, heard }: Besieged): Promise<void> {
 /** A peer that opens one stream and writes what it likes. */
 async function intruder({ victim }: Besieged, protocol: string) {
   const node = await startBareNode()
-  const stream = await node.dialProtocol(addressOf(victim), protocol)
+  const stream = await node.dialProtocol(addressOf(victim), protocol).catch(async cause => {
+    await node.stop()
+    throw cause
+  })
   return { node, stream, [Symbol.asyncDispose]: async () => node.stop() }
 }
 
@@ -146,7 +149,8 @@ suite('a peer that wears others out', () => {
 
   function retryOnce(siege: Besieged): boolean {
     const { port, address } = hostOf(siege)
-    connect(port, address).on('error', () => {})
+    const socket = connect(port, address)
+    socket.on('connect', () => socket.destroy()).on('error', () => {})
     return false
   }
 })
