@@ -79,6 +79,9 @@ const missingFiles = (page: Page) =>
     .filter(name => name.includes('/') || page.path === 'docs/architecture.md')
     .filter(name => !sources.some(path => path === name || path.endsWith(`/${name}`)) && !existsSync(join(ROOT, name)))
 
+/** npm writes two lines of its own before what the command says, unless it is told to be silent. */
+const spoiltFiles = (page: Page) => code(page).filter(line => /npm run (?!-s\b)[^|]*[^-|]>+ ?[\w/."$]/.test(line))
+
 suite('the pages', () => {
   test('link to pages, headings and files that there are', () => {
     assert.ok(pages.length > 15)
@@ -94,6 +97,10 @@ suite('the pages', () => {
     assert.deepEqual((await Promise.all(pages.map(misusedCommands))).flat(), [])
   })
 
+  test('let nothing but what a command says into a file', () => {
+    assert.deepEqual(faults(spoiltFiles), [])
+  })
+
   test('name files that there are', () => {
     assert.deepEqual(faults(missingFiles), [])
   })
@@ -103,6 +110,7 @@ suite('the pages', () => {
     const linked = page('[a](nothing.md) [b](#nothing) [c](feedback.md) [d](#here)\n\n## Here\n')
     assert.deepEqual(brokenLinks(linked, [linked]), ['nothing.md', '#nothing'])
     assert.deepEqual(unknownScripts(page('`npm run bnech`')), ['bnech'])
+    assert.equal(spoiltFiles(page('`npm run qis -- export > a`, `npm run -s qis -- export > a`')).length, 1)
     assert.deepEqual(unknownSettings(page('QIS_NOTHING, QIS_DATA, QIS_TEST_MINILM')), ['QIS_NOTHING'])
     assert.equal(
       (await misusedCommands(page('`qis spaec`, `qis space trian`, `qis ledger --al`, `qis space train`'))).length,
