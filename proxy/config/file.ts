@@ -26,6 +26,8 @@ export const DEFAULT_FILE = 'qis.config.yaml'
 export const FILE_VARIABLE = 'QIS_CONFIG'
 const NO_FILE = 'off'
 const MAX_BYTES = 1024 * 1024
+/** Of a path that is no file's, when it is repeated. */
+const MAX_NAMED_CHARS = 200
 
 /**
  * Undefined where there is none, and none was asked for. Never throws: what is wrong with it is in `faults`.
@@ -43,7 +45,9 @@ export function readConfigFile(named: string | undefined, keys: readonly string[
     text = readFileSync(path, 'utf8')
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException
-    return code === 'ENOENT' && named === undefined ? undefined : failed(`it cannot be read (${code})`)
+    if (named === undefined) return code === 'ENOENT' ? undefined : failed(`it cannot be read (${code})`)
+    const fault = `${FILE_VARIABLE} or --config names ${path.slice(0, MAX_NAMED_CHARS)}, which cannot be read (${code})`
+    return { path, folder, entries: new Map(), faults: [fault] }
   }
   if (text.length > MAX_BYTES) return failed(`it is larger than ${MAX_BYTES} bytes`)
   return { path, folder, ...parse(path, text, keys) }

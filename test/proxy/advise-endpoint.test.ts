@@ -52,7 +52,10 @@ suite('POST /qis/advise', () => {
     assert.ok(alpha && beta)
     assert.ok(alpha.confidence !== null && alpha.confidence < 0.4)
     const header = (await askModel(sidecar.data, MODEL, DOSE)).header('confidence')
-    assert.equal(alpha.confidence.toFixed(2), header, 'the same as an answer would carry')
+    assert.ok(
+      Math.abs(alpha.confidence - Number(header)) <= 0.006,
+      'the same as an answer would carry, with a digit more',
+    )
     assert.deepEqual(alpha.why.this_model, { outcomes: 2, packets: 0, peers: 0, weight: alpha.why.this_model.weight })
     assert.ok(alpha.why.this_model.weight > 0.1)
     assert.deepEqual([beta.why.this_model.outcomes, beta.why.other_models.outcomes], [0, 2])
