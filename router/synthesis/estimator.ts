@@ -8,7 +8,16 @@ import { modelFamily } from '../model-variant.ts'
 import type { Standing } from './agreement.ts'
 import type { View, Witness } from './base-rates.ts'
 import { factorise, type Solution, solve } from './gaussian.ts'
-import { domainFactor, kernel, kernelStep, modelFactor, strategyFactor } from './kernel.ts'
+import {
+  domainFactor,
+  FITTED,
+  type Hyperparameters,
+  kernel,
+  kernelSteps,
+  modelFactor,
+  stepOf,
+  strategyFactor,
+} from './kernel.ts'
 import { adjustmentBound, PRIOR_SHARES, type Shares } from './trust.ts'
 
 export interface EstimateQuery {
@@ -21,6 +30,8 @@ export interface EstimateQuery {
   now: number
   /** What the site alone and the two ways of listening to peers have earned. @default PRIOR_SHARES */
   shares?: Shares
+  /** @default FITTED */
+  fitted?: Readonly<Hyperparameters>
 }
 
 export const grades = ['none', 'low', 'moderate', 'high'] as const
@@ -58,15 +69,6 @@ export const MAX_NEIGHBOURS = 64
 /** So many of them at most are this site's own. */
 const MAX_OWN = 24
 
-/** Variance of what is shared between questions, where that of one outcome's own luck is 1. */
-const AMPLITUDE = 1
-/** How alike the rest of two codes is that both lie near a question, in one cell and in two. */
-const SAME_CELL = 0.6
-const OTHER_CELL = 0.4
-/** Variance of what all of one peer's outcomes may have in common, whatever the question; all strangers count as one peer. */
-export const PEER_BIAS = 0.15
-/** The same of each stranger by itself. */
-export const STRANGER_BIAS = 0.15
 /** Fresh outcomes of one code that count of one peer at most. */
 const MAX_REPEATS = 2
 const HALF_LIFE_S = 7 * 24 * 3600
@@ -107,13 +109,14 @@ export function assess(
   const { local, robust, network } = opinions
   const shares = query.shares ?? PRIOR_SHARES
   const mixed = shares.local * local + shares.robust * robust + shares.network * network
-  const weight = equivalent(explained)
+  const { amplitude } = query.fitted ?? FITTED
+  const weight = equivalent(explained, amplitude)
   const grade = gradeOf(weight)
   const bound = adjustmentBound(index.tally(query.model, undefined, true).n)
   // Without evidence near the question, what others say of the model in general is not worth a word.
   const adjustment = grade === 'none' ? 0 : clamp(mixed - local, -bound, bound)
   const confidence = clamp(local + adjustment, 0, 1)
-  const deviation = deviationOf(confidence, explained, index.rates.count(query.model, 'all'))
+  const deviation = deviationOf(confidence, explained, index.rates.count(query.model, 'all'), amplitude)
   return {
     estimate: { confidence, adjustment: confidence - local, grade, deviation, weight, packets, peers },
     opinions,
@@ -125,11 +128,12 @@ function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, ind
   const groups = [...nearest(own, MAX_OWN), ...nearest(peers, MAX_NEIGHBOURS - Math.min(own.length, MAX_OWN))]
   const ownCount = Math.min(own.length, MAX_OWN)
   const n = groups.length
-  const factor = covarianceOf(groups)
+  const fitted = query.fitted ?? FITTED
+  const factor = covarianceOf(groups, fitted)
   factorise(factor, n)
   const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
-  const network = solve(factor, n, covariances, n, AMPLITUDE)
-  const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, AMPLITUDE)
+  const network = solve(factor, n, covariances, n, fitted.amplitude)
+  const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, fitted.amplitude)
   const { slope } = query.shares ?? PRIOR_SHARES
   const rate = (view: View) => index.rates.of(query.model, query.domain, view, query.prior)
   const move = (view: View, { weights }: Solution) => {
@@ -164,6 +168,7 @@ interface Voice {
 /** What was said of one code is weighed together, once each peer's part of it is held to its bound. */
 function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
   const asked = { ...query, family: modelFamily(query.model) }
+  const { fitted = FITTED } = query
   const rates = createKnownRates(index, query.prior)
   const byCode = new Map<string, Group[]>()
   const peersHeard = new Map<string, Peer[]>()
@@ -182,10 +187,10 @@ function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index
     let one = sharing.find(other => belongs(item, peer.standing, other))
     if (!one) {
       const covariance =
-        AMPLITUDE *
-        kernel(similarity * item.sharpness) *
-        modelFactor(asked, item) *
-        domainFactor(query.domain, domain) *
+        fitted.amplitude *
+        kernel(similarity * item.sharpness, fitted) *
+        modelFactor(asked, item, fitted) *
+        domainFactor(query.domain, domain, fitted) *
         strategyFactor(query.strategy, item.strategy)
       const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
       const sums = { outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
@@ -291,8 +296,10 @@ function precisionOf(evidence: Evidence, similarity: number, now: number): numbe
  * Row-major, lower half. Codes are compared by way of the question: s·s′ of their similarities to it, and of what is left
  * of both, as much as such rests have in common on average; comparing each with each would cost more than all else.
  */
-function covarianceOf(groups: readonly Group[]): Float64Array {
+function covarianceOf(groups: readonly Group[], fitted: Readonly<Hyperparameters>): Float64Array {
   const n = groups.length
+  const { amplitude, sameCell, otherCell, peerBias, strangerBias } = fitted
+  const kernels = kernelSteps(fitted)
   const matrix = new Float64Array(n * n)
   // Numbers side by side are read faster than objects.
   const [similarities, rests, sharpness, cells] = [0, 0, 0, 0].map(() => new Float64Array(n)) as [
@@ -322,44 +329,37 @@ function covarianceOf(groups: readonly Group[]): Float64Array {
     for (let column = 0; column < row; column++) {
       const b = groups[column] as Group
       const { item } = b
-      const common = cells[column] === cell ? SAME_CELL : OTHER_CELL
+      const common = cells[column] === cell ? sameCell : otherCell
       const between = similarity * (similarities[column] as number) + common * rest * (rests[column] as number)
       const likeness = item.code === code ? 1 : between
-      let covariance = AMPLITUDE * kernelStep(likeness * sharp * (sharpness[column] as number))
-      if (item.model !== model) covariance *= modelFactor(a.item, item)
+      let covariance = amplitude * (kernels[stepOf(likeness * sharp * (sharpness[column] as number))] as number)
+      if (item.model !== model) covariance *= modelFactor(a.item, item, fitted)
       if (item.strategy !== strategy) covariance *= strategyFactor(strategy, item.strategy)
-      if (item.domain !== domain) covariance *= domainFactor(domain, item.domain)
+      if (item.domain !== domain) covariance *= domainFactor(domain, item.domain, fitted)
       if (foreign && a.standing === b.standing) {
         const same = author === item.author
-        if (strange || same) covariance += PEER_BIAS
-        if (strange && same) covariance += STRANGER_BIAS
+        if (strange || same) covariance += peerBias
+        if (strange && same) covariance += strangerBias
       }
       matrix[row * n + column] = covariance
     }
     // Questions of one code are no more alike than the code tells.
-    const alike = kernel(sharp * sharp)
-    const shared = AMPLITUDE * (alike + (1 - alike) / a.outcomes)
-    matrix[row * n + row] = shared + BIAS[a.standing] + 1 / a.precision
+    const alike = kernel(sharp * sharp, fitted)
+    const shared = amplitude * (alike + (1 - alike) / a.outcomes)
+    matrix[row * n + row] = shared + (foreign ? peerBias : 0) + (strange ? strangerBias : 0) + 1 / a.precision
   }
   return matrix
 }
 
-const BIAS: Readonly<Record<Standing, number>> = {
-  self: 0,
-  proven: PEER_BIAS,
-  unproven: PEER_BIAS + STRANGER_BIAS,
-  distrusted: 0,
-}
-
 /** `explained` by so many outcomes of the same question: a·n / (a·n + 1). */
-function equivalent(explained: number): number {
-  return explained / (AMPLITUDE * Math.max(1 - explained, 1e-6))
+function equivalent(explained: number, amplitude: number): number {
+  return explained / (amplitude * Math.max(1 - explained, 1e-6))
 }
 
 /** Of the question's own deviation and of the base rate, in outcomes. */
-function deviationOf(expected: number, explained: number, outcomes: number): number {
+function deviationOf(expected: number, explained: number, outcomes: number, amplitude: number): number {
   const luck = Math.max(expected * (1 - expected), 0.01)
-  const shared = (luck * AMPLITUDE) / (1 + AMPLITUDE)
+  const shared = (luck * amplitude) / (1 + amplitude)
   return Math.min(0.5, Math.sqrt(shared * (1 - explained) + luck / (outcomes + BASE_COUNT)))
 }
 
