@@ -1,5 +1,6 @@
 /** Whether advice is right: replays a table of outcomes through the code that gives it, alone, together and among liars. */
 import { parseArgs } from 'node:util'
+import { PROBES } from '../router/comparison.ts'
 import { measureBase } from './outcomes/base.ts'
 import { drawCharts } from './outcomes/charts.ts'
 import { timeLookups } from './outcomes/lookups.ts'
@@ -35,7 +36,6 @@ const only = values.only?.split(',') ?? PARTS
 const unknown = only.filter(part => !PARTS.some(known => known === part))
 if (unknown.length > 0) throw new Error(`--only knows ${PARTS.join(', ')}, not ${unknown.join(', ')}`)
 
-const PROBES = 11
 const table = readTable(values.table)
 const world: World = {
   table,

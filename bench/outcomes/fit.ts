@@ -3,6 +3,7 @@
  * is moved along a grid, and what is chosen is judged on each task by a choice made on all the others.
  */
 import { parseArgs } from 'node:util'
+import { PROBES } from '../../router/comparison.ts'
 import { modelVariant } from '../../router/model-variant.ts'
 import { assess, MAX_NEIGHBOURS, MIN_SIMILARITY } from '../../router/synthesis/estimator.ts'
 import { FITTED, type Hyperparameters } from '../../router/synthesis/kernel.ts'
@@ -26,7 +27,6 @@ const { values } = parseArgs({
 if (values.table === undefined)
   throw new Error('--table names the folder of <name>.questions.jsonl and <name>.outcomes.csv')
 
-const PROBES = 11
 const GRID: Readonly<Record<keyof Hyperparameters, readonly number[]>> = {
   lengthScale: [0.25, 0.3, 0.4, 0.5, 0.6],
   amplitude: [0.7, 1, 1.4, 2],
