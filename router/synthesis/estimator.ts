@@ -9,6 +9,7 @@ import type { Standing } from './agreement.ts'
 import type { View, Witness } from './base-rates.ts'
 import { factorise, type Solution, solve } from './gaussian.ts'
 import {
+  type Described,
   domainFactor,
   FITTED,
   type Hyperparameters,
@@ -79,10 +80,13 @@ const BASE_COUNT = 4
 interface Group {
   /** Any of them, for what they have in common. */
   item: Evidence
+  kind: Kind
+  /** Of its code, among the codes at hand. */
+  place: number
+  /** Of its author, among the peers at hand; of strangers, one of them. */
+  speaker: number
   standing: Standing
   similarity: number
-  /** √(1 − similarity²) */
-  rest: number
   outcomes: number
   /** Outcomes, each by its freshness, observer and noise. */
   precision: number
@@ -93,6 +97,15 @@ interface Group {
   /** Covariance with the question. */
   covariance: number
   voices: Voice[]
+}
+
+/** Model, domain and strategy: few are met in one look-up, and going through them is quicker than hashing. */
+interface Kind {
+  at: number
+  item: Evidence
+  /** How much it has to do with what is asked. */
+  factor: number
+  rates: Record<View, number>
 }
 
 export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
@@ -124,12 +137,12 @@ export function assess(
 }
 
 function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
-  const { own, peers, packets, authors } = group(neighbours, query, index)
+  const { own, peers, kinds, packets, authors } = group(neighbours, query, index)
   const groups = [...nearest(own, MAX_OWN), ...nearest(peers, MAX_NEIGHBOURS - Math.min(own.length, MAX_OWN))]
   const ownCount = Math.min(own.length, MAX_OWN)
   const n = groups.length
   const fitted = query.fitted ?? FITTED
-  const factor = covarianceOf(groups, fitted)
+  const factor = covarianceOf(groups, kinds, fitted)
   factorise(factor, n)
   const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
   const network = solve(factor, n, covariances, n, fitted.amplitude)
@@ -167,34 +180,40 @@ interface Voice {
 
 /** What was said of one code is weighed together, once each peer's part of it is held to its bound. */
 function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
-  const asked = { ...query, family: modelFamily(query.model) }
   const { fitted = FITTED } = query
-  const rates = createKnownRates(index, query.prior)
+  const kindOf = createKinds(query, index)
   const byCode = new Map<string, Group[]>()
   const peersHeard = new Map<string, Peer[]>()
   let packets = 0
   for (const { item, similarity } of neighbours) {
     const fresh = precisionOf(item, similarity, query.now)
     if (fresh === 0) continue
-    const { author, model, domain, signal } = item
+    const { author, model, code, signal } = item
     const peer = author === SELF ? OURSELVES : peerOf(author, model, peersHeard, index)
     if (author !== SELF) packets++
-    let sharing = byCode.get(item.code)
+    const kind = kindOf.item(item)
+    let sharing = byCode.get(code)
     if (!sharing) {
       sharing = []
-      byCode.set(item.code, sharing)
+      byCode.set(code, sharing)
     }
-    let one = sharing.find(other => belongs(item, peer.standing, other))
+    let one = sharing.find(other => belongs(kind, peer, other))
     if (!one) {
-      const covariance =
-        fitted.amplitude *
-        kernel(similarity * item.sharpness, fitted) *
-        modelFactor(asked, item, fitted) *
-        domainFactor(query.domain, domain, fitted) *
-        strategyFactor(query.strategy, item.strategy)
-      const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
-      const sums = { outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
-      one = { item, standing: peer.standing, similarity, rest, covariance, voices: [], ...sums }
+      one = {
+        item,
+        kind,
+        place: sharing[0]?.place ?? byCode.size,
+        speaker: peer.number,
+        standing: peer.standing,
+        similarity,
+        outcomes: 0,
+        precision: 0,
+        own: 0,
+        all: 0,
+        robust: 0,
+        covariance: fitted.amplitude * kernel(similarity * item.sharpness, fitted) * kind.factor,
+        voices: [],
+      }
       sharing.push(one)
     }
     let voice = one.voices.find(other => other.author === author)
@@ -203,7 +222,7 @@ function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index
       one.voices.push(voice)
     }
     const precision = fresh * peer.experience
-    const base = rates.of(model, domain)
+    const base = kind.rates
     voice.outcomes++
     voice.precision += precision
     voice.own += precision * (signal - base.own)
@@ -218,17 +237,11 @@ function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index
       ;(one.standing === 'self' ? own : peers).push(one)
     }
   }
-  return { own, peers, packets, authors: peersHeard }
+  return { own, peers, kinds: kindOf.all, packets, authors: peersHeard }
 }
 
-function belongs(item: Evidence, standing: Standing, { item: other, standing: its }: Group): boolean {
-  return (
-    standing === its &&
-    item.model === other.model &&
-    item.domain === other.domain &&
-    item.strategy === other.strategy &&
-    (standing !== 'proven' || item.author === other.author)
-  )
+function belongs(kind: Kind, { standing, number }: Peer, other: Group): boolean {
+  return standing === other.standing && kind === other.kind && (standing !== 'proven' || number === other.speaker)
 }
 
 function addVoice(one: Group, voice: Voice): void {
@@ -241,11 +254,12 @@ function addVoice(one: Group, voice: Voice): void {
 }
 
 interface Peer extends Witness {
+  number: number
   model: string
   standing: Standing
 }
 
-const OURSELVES: Peer = { model: '', standing: 'self', excess: 0, experience: 1 }
+const OURSELVES: Peer = { number: 0, model: '', standing: 'self', excess: 0, experience: 1 }
 
 function peerOf(author: string, model: string, known: Map<string, Peer[]>, index: EvidenceIndex): Peer {
   let ofModels = known.get(author)
@@ -257,7 +271,8 @@ function peerOf(author: string, model: string, known: Map<string, Peer[]>, index
   if (!peer) {
     const standing = index.standing(author)
     const { excess, experience } = index.rates.witness(author, model)
-    peer = { model, standing, excess, experience: standing === 'proven' ? 1 : experience * index.credibility(author) }
+    const worth = standing === 'proven' ? 1 : experience * index.credibility(author)
+    peer = { number: ofModels[0]?.number ?? known.size, model, standing, excess, experience: worth }
     ofModels.push(peer)
   }
   return peer
@@ -270,18 +285,34 @@ function nearest(groups: Group[], most: number): Group[] {
   return groups.sort((a, b) => worth(b) - worth(a)).slice(0, most)
 }
 
-/** Few models and domains are met in one look-up: going through them is quicker than hashing. */
-function createKnownRates(index: EvidenceIndex, prior: number) {
-  const known: { model: string; domain: string; own: number; all: number; robust: number }[] = []
+function createKinds(query: EstimateQuery, index: EvidenceIndex) {
+  const { fitted = FITTED, prior } = query
+  const asked = { ...query, family: modelFamily(query.model) }
+  const all: Kind[] = []
   return {
-    of(model: string, domain: string) {
-      for (const one of known) if (one.model === model && one.domain === domain) return one
+    all,
+    item(item: Evidence): Kind {
+      const { model, domain, strategy } = item
+      for (const one of all) {
+        const other = one.item
+        if (other.model === model && other.domain === domain && other.strategy === strategy) return one
+      }
       const rate = (view: View) => index.rates.of(model, domain, view, prior)
-      const one = { model, domain, own: rate('own'), all: rate('all'), robust: rate('robust') }
-      known.push(one)
+      const rates = { own: rate('own'), all: rate('all'), robust: rate('robust') }
+      const one = { at: all.length, item, factor: factorOf(asked, item, fitted), rates }
+      all.push(one)
       return one
     },
   }
+}
+
+/** How much two outcomes have to do with each other, whatever the questions. */
+function factorOf(
+  a: Described & { strategy?: string | undefined },
+  b: Described & { strategy?: string | undefined },
+  fitted: Readonly<Hyperparameters>,
+): number {
+  return modelFactor(a, b, fitted) * domainFactor(a.domain, b.domain, fitted) * strategyFactor(a.strategy, b.strategy)
 }
 
 function precisionOf(evidence: Evidence, similarity: number, now: number): number {
@@ -296,60 +327,60 @@ function precisionOf(evidence: Evidence, similarity: number, now: number): numbe
  * Row-major, lower half. Codes are compared by way of the question: s·s′ of their similarities to it, and of what is left
  * of both, as much as such rests have in common on average; comparing each with each would cost more than all else.
  */
-function covarianceOf(groups: readonly Group[], fitted: Readonly<Hyperparameters>): Float64Array {
+function covarianceOf(
+  groups: readonly Group[],
+  kinds: readonly Kind[],
+  fitted: Readonly<Hyperparameters>,
+): Float64Array {
   const n = groups.length
   const { amplitude, sameCell, otherCell, peerBias, strangerBias } = fitted
   const kernels = kernelSteps(fitted)
+  const factors = Float64Array.from({ length: kinds.length ** 2 }, (_, i) => {
+    const [a, b] = [kinds[Math.floor(i / kinds.length)] as Kind, kinds[i % kinds.length] as Kind]
+    return amplitude * factorOf(a.item, b.item, fitted)
+  })
   const matrix = new Float64Array(n * n)
   // Numbers side by side are read faster than objects.
-  const [similarities, rests, sharpness, cells] = [0, 0, 0, 0].map(() => new Float64Array(n)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ]
-  for (let i = 0; i < n; i++) {
-    const { similarity, rest, item } = groups[i] as Group
-    similarities[i] = similarity
-    rests[i] = rest
-    sharpness[i] = item.sharpness
-    cells[i] = item.cell
-  }
+  const similarities = new Float64Array(n)
+  const rests = new Float64Array(n)
+  const sharpness = new Float64Array(n)
+  const described = new Int32Array(WORDS * n)
   for (let row = 0; row < n; row++) {
-    const a = groups[row] as Group
-    const { code, model, domain, strategy, author } = a.item
-    const [similarity, rest, sharp, cell] = [similarities[row], rests[row], sharpness[row], cells[row]] as number[] as [
-      number,
-      number,
-      number,
-      number,
-    ]
-    const strange = a.standing === 'unproven'
-    const foreign = a.standing !== 'self'
-    for (let column = 0; column < row; column++) {
-      const b = groups[column] as Group
-      const { item } = b
-      const common = cells[column] === cell ? sameCell : otherCell
-      const between = similarity * (similarities[column] as number) + common * rest * (rests[column] as number)
-      const likeness = item.code === code ? 1 : between
-      let covariance = amplitude * (kernels[stepOf(likeness * sharp * (sharpness[column] as number))] as number)
-      if (item.model !== model) covariance *= modelFactor(a.item, item, fitted)
-      if (item.strategy !== strategy) covariance *= strategyFactor(strategy, item.strategy)
-      if (item.domain !== domain) covariance *= domainFactor(domain, item.domain, fitted)
-      if (foreign && a.standing === b.standing) {
-        const same = author === item.author
-        if (strange || same) covariance += peerBias
-        if (strange && same) covariance += strangerBias
-      }
-      matrix[row * n + column] = covariance
+    const { similarity: s, item, kind, place, speaker, standing, outcomes, precision } = groups[row] as Group
+    const { cell, sharpness: sharp } = item
+    const rest = Math.sqrt(Math.max(0, 1 - s * s))
+    const strange = standing === 'unproven'
+    // This site has no bias of its own, nor one with anybody else.
+    const speaks = standing === 'self' ? -1 - row : speaker
+    similarities[row] = s
+    rests[row] = rest
+    sharpness[row] = sharp
+    described.set([place, cell, kind.at, speaks, strange ? 1 : 0], WORDS * row)
+    const at = row * n
+    const known = kind.at * kinds.length
+    for (let column = 0, word = 0; column < row; column++, word += WORDS) {
+      const common = described[word + 1] === cell ? sameCell : otherCell
+      const between = s * (similarities[column] as number) + common * rest * (rests[column] as number)
+      const likeness = described[word] === place ? 1 : between
+      const step = stepOf(likeness * sharp * (sharpness[column] as number))
+      let covariance = (kernels[step] as number) * (factors[known + (described[word + 2] as number)] as number)
+      const same = described[word + 3] === speaks
+      if (strange) {
+        if (described[word + 4] === 1) covariance += same ? peerBias + strangerBias : peerBias
+      } else if (same) covariance += peerBias
+      matrix[at + column] = covariance
     }
     // Questions of one code are no more alike than the code tells.
     const alike = kernel(sharp * sharp, fitted)
-    const shared = amplitude * (alike + (1 - alike) / a.outcomes)
-    matrix[row * n + row] = shared + (foreign ? peerBias : 0) + (strange ? strangerBias : 0) + 1 / a.precision
+    const shared = amplitude * (alike + (1 - alike) / outcomes)
+    const bias = speaks < 0 ? 0 : strange ? peerBias + strangerBias : peerBias
+    matrix[at + row] = shared + bias + 1 / precision
   }
   return matrix
 }
+
+/** Of a group: its code, cell, kind, speaker, and whether that is a stranger. */
+const WORDS = 5
 
 /** `explained` by so many outcomes of the same question: a·n / (a·n + 1). */
 function equivalent(explained: number, amplitude: number): number {
