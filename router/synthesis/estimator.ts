@@ -7,18 +7,9 @@ import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
 import type { Standing } from './agreement.ts'
 import type { View, Witness } from './base-rates.ts'
+import { covarianceOf, factorOf, type Group, type Kind, type Voice } from './covariance.ts'
 import { factorise, type Solution, solve } from './gaussian.ts'
-import {
-  type Described,
-  domainFactor,
-  FITTED,
-  type Hyperparameters,
-  kernel,
-  kernelSteps,
-  modelFactor,
-  stepOf,
-  strategyFactor,
-} from './kernel.ts'
+import { FITTED, type Hyperparameters, kernel } from './kernel.ts'
 import { adjustmentBound, PRIOR_SHARES, type Shares } from './trust.ts'
 
 export interface EstimateQuery {
@@ -75,38 +66,6 @@ const MAX_REPEATS = 2
 const HALF_LIFE_S = 7 * 24 * 3600
 /** Of the base rate's own variance: outcomes that it is worth before any is seen. */
 const BASE_COUNT = 4
-
-/** Outcomes of one code, model, domain and strategy, said by this site, by one proven peer, or by strangers. */
-interface Group {
-  /** Any of them, for what they have in common. */
-  item: Evidence
-  kind: Kind
-  /** Of its code, among the codes at hand. */
-  place: number
-  /** Of its author, among the peers at hand; of strangers, one of them. */
-  speaker: number
-  standing: Standing
-  similarity: number
-  outcomes: number
-  /** Outcomes, each by its freshness, observer and noise. */
-  precision: number
-  /** Σ precision · (signal − base rate), for each view. */
-  own: number
-  all: number
-  robust: number
-  /** Covariance with the question. */
-  covariance: number
-  voices: Voice[]
-}
-
-/** Model, domain and strategy: few are met in one look-up, and going through them is quicker than hashing. */
-interface Kind {
-  at: number
-  item: Evidence
-  /** How much it has to do with what is asked. */
-  factor: number
-  rates: Record<View, number>
-}
 
 export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
   return assess(neighbours, query, index).estimate
@@ -166,16 +125,6 @@ function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, ind
     move: move('all', network),
   }
   return { opinions, explained: network.explained, packets, peers: authors.size }
-}
-
-/** What one author said of one code. */
-interface Voice {
-  author: string
-  outcomes: number
-  precision: number
-  own: number
-  all: number
-  robust: number
 }
 
 /** What was said of one code is weighed together, once each peer's part of it is held to its bound. */
@@ -306,15 +255,6 @@ function createKinds(query: EstimateQuery, index: EvidenceIndex) {
   }
 }
 
-/** How much two outcomes have to do with each other, whatever the questions. */
-function factorOf(
-  a: Described & { strategy?: string | undefined },
-  b: Described & { strategy?: string | undefined },
-  fitted: Readonly<Hyperparameters>,
-): number {
-  return modelFactor(a, b, fitted) * domainFactor(a.domain, b.domain, fitted) * strategyFactor(a.strategy, b.strategy)
-}
-
 function precisionOf(evidence: Evidence, similarity: number, now: number): number {
   // A refined prompt or re-ranked sources say nothing about the plain question.
   if (similarity < MIN_SIMILARITY || evidence.withdrawn || evidence.intervention === 2) return 0
@@ -322,65 +262,6 @@ function precisionOf(evidence: Evidence, similarity: number, now: number): numbe
   const recency = 2 ** (-Math.max(0, now - evidence.time) / HALF_LIFE_S)
   return recency * evidence.observerWeight
 }
-
-/**
- * Row-major, lower half. Codes are compared by way of the question: s·s′ of their similarities to it, and of what is left
- * of both, as much as such rests have in common on average; comparing each with each would cost more than all else.
- */
-function covarianceOf(
-  groups: readonly Group[],
-  kinds: readonly Kind[],
-  fitted: Readonly<Hyperparameters>,
-): Float64Array {
-  const n = groups.length
-  const { amplitude, sameCell, otherCell, peerBias, strangerBias } = fitted
-  const kernels = kernelSteps(fitted)
-  const factors = Float64Array.from({ length: kinds.length ** 2 }, (_, i) => {
-    const [a, b] = [kinds[Math.floor(i / kinds.length)] as Kind, kinds[i % kinds.length] as Kind]
-    return amplitude * factorOf(a.item, b.item, fitted)
-  })
-  const matrix = new Float64Array(n * n)
-  // Numbers side by side are read faster than objects.
-  const similarities = new Float64Array(n)
-  const rests = new Float64Array(n)
-  const sharpness = new Float64Array(n)
-  const described = new Int32Array(WORDS * n)
-  for (let row = 0; row < n; row++) {
-    const { similarity: s, item, kind, place, speaker, standing, outcomes, precision } = groups[row] as Group
-    const { cell, sharpness: sharp } = item
-    const rest = Math.sqrt(Math.max(0, 1 - s * s))
-    const strange = standing === 'unproven'
-    // This site has no bias of its own, nor one with anybody else.
-    const speaks = standing === 'self' ? -1 - row : speaker
-    similarities[row] = s
-    rests[row] = rest
-    sharpness[row] = sharp
-    described.set([place, cell, kind.at, speaks, strange ? 1 : 0], WORDS * row)
-    const at = row * n
-    const known = kind.at * kinds.length
-    for (let column = 0, word = 0; column < row; column++, word += WORDS) {
-      const common = described[word + 1] === cell ? sameCell : otherCell
-      const between = s * (similarities[column] as number) + common * rest * (rests[column] as number)
-      const likeness = described[word] === place ? 1 : between
-      const step = stepOf(likeness * sharp * (sharpness[column] as number))
-      let covariance = (kernels[step] as number) * (factors[known + (described[word + 2] as number)] as number)
-      const same = described[word + 3] === speaks
-      if (strange) {
-        if (described[word + 4] === 1) covariance += same ? peerBias + strangerBias : peerBias
-      } else if (same) covariance += peerBias
-      matrix[at + column] = covariance
-    }
-    // Questions of one code are no more alike than the code tells.
-    const alike = kernel(sharp * sharp, fitted)
-    const shared = amplitude * (alike + (1 - alike) / outcomes)
-    const bias = speaks < 0 ? 0 : strange ? peerBias + strangerBias : peerBias
-    matrix[at + row] = shared + bias + 1 / precision
-  }
-  return matrix
-}
-
-/** Of a group: its code, cell, kind, speaker, and whether that is a stranger. */
-const WORDS = 5
 
 /** `explained` by so many outcomes of the same question: a·n / (a·n + 1). */
 function equivalent(explained: number, amplitude: number): number {
