@@ -24,10 +24,12 @@ function ask(votes: readonly Vote[], changes: Partial<EstimateQuery> = {}) {
     similarities.set(answer, similarity)
     assert.ok(index.put(someEvidence({ model: MODEL, code: codeAt(similarity), ...said, answer })))
   }
-  const neighbours = evidenceIn(index, 0xa9).map(evidence => ({
-    item: evidence,
-    similarity: similarities.get(evidence.answer) ?? 0,
-  }))
+  const neighbours = [0xa9, 0xb8]
+    .flatMap(cell => evidenceIn(index, cell))
+    .map(evidence => ({
+      item: evidence,
+      similarity: similarities.get(evidence.answer) ?? 0,
+    }))
   return estimate(neighbours, { ...query, ...changes }, index)
 }
 
@@ -217,6 +219,23 @@ describe('an estimate', () => {
       assert.ok(Math.abs(ask([{ ...vote, author: 'peer' }]).weight - told(variance)) < 1e-6)
     })
   }
+
+  it('takes other hyperparameters for granted when told so', () => {
+    const code = codeAt(0.8).slice(0, -2)
+    const votes: Vote[] = [
+      { author: SELF, signal: 1, similarity: 0.8, code: `${code}00` },
+      { author: SELF, signal: 0, similarity: 0.75, code: `${code}11` },
+      { author: 'a', signal: 0, similarity: 0.7, model: 'llama-3.1-70b', code: `b8${code.slice(2)}22` },
+      { author: 'b', signal: 1, similarity: 0.7, model: 'qwen2.5-7b', domain: 'clinical' },
+      { author: 'b', signal: 1, similarity: 0.6, domain: 'general.travel' },
+      { author: 'b', signal: 1, similarity: 0.5, domain: 'general.travel' },
+    ]
+    const { weight } = ask(votes)
+    for (const name of Object.keys(FITTED) as (keyof typeof FITTED)[]) {
+      const other = ask(votes, { fitted: { ...FITTED, [name]: 0.9 * FITTED[name] } }).weight
+      assert.ok(Math.abs(other - weight) > 1e-6, name)
+    }
+  })
 
   it('halves the weight of evidence each week', () => {
     const week = 7 * 86_400
