@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { embedText } from '../embeddings/static.ts'
 import { BUILT_IN_SPACE } from '../embeddings/table.ts'
+import { PROBES } from '../router/comparison.ts'
 import { createEvidenceIndex } from '../router/evidence.ts'
 import { decode, dotTable, encode, nearestCells, project } from '../router/fingerprint.ts'
 import { loadSpace } from '../router/space.ts'
@@ -20,7 +21,6 @@ const { values } = parseArgs({
 const question = readQuestions(values.corpus)
 const packets = Number(values.packets)
 const LOOKUPS = 5_000
-const PROBES = 8
 
 const space = await loadSpace(join(import.meta.dirname, '../embeddings/spaces', BUILT_IN_SPACE))
 const now = Math.floor(Date.now() / 1000)

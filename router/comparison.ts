@@ -2,6 +2,9 @@
 import { type DecodedCode, dotTable, nearestCells } from './fingerprint.ts'
 import { BRANCHES, LEVELS, type Space } from './space.ts'
 
+/** Of 256 cells, how many nearest ones a look-up reads where nobody says otherwise. */
+export const PROBES = 11
+
 /** What a look-up needs of a question. */
 export interface Compared {
   /** As `dotTable` of fingerprint.ts makes it. */

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createAttention, createWholeDomains } from './attention.ts'
 import type { Near } from './code-index.ts'
-import { createComparison } from './comparison.ts'
+import { createComparison, PROBES } from './comparison.ts'
 import { createDepartures } from './departures.ts'
 import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
 import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
@@ -58,7 +58,7 @@ export interface RouterOptions {
   estimator?: Estimator
   /** Life of an outcome, hours. @default 168 */
   ttlHours?: number
-  /** Nearest cells whose evidence is read. @default 11 */
+  /** Nearest cells whose evidence is read. @default PROBES */
   probes?: number
   /** Cells joined at most. @default 24 */
   maxInterest?: number
@@ -162,7 +162,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const { clock = Date.now, random = Math.random } = components
   const admits = (author: string) => author === identity.id || (components.admits?.(author) ?? true)
   const { mode, profile, interest = profile.interest ?? 'matched' } = options
-  const { estimator = 'ours', ttlHours = 168, probes = 11, maxInterest = 24, maxEvidence = 100_000 } = options
+  const { estimator = 'ours', ttlHours = 168, probes = PROBES, maxInterest = 24, maxEvidence = 100_000 } = options
 
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}

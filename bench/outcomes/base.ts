@@ -61,7 +61,7 @@ export async function measureBase(world: World, options: BenchOptions): Promise<
   const fewer = {
     ...options,
     seeds: options.seeds.slice(0, 1),
-    models: quick ? options.models.slice(0, 1) : options.models,
+    modelsOf: (seed: number) => options.modelsOf(seed).slice(0, quick ? 1 : undefined),
   }
   const received: number[] = []
   const through = (changes: Partial<Scenario>) =>
@@ -98,13 +98,13 @@ export async function measureBase(world: World, options: BenchOptions): Promise<
 }
 
 async function over(
-  { seeds, models }: Pick<BenchOptions, 'seeds' | 'models'>,
+  { seeds, modelsOf }: Pick<BenchOptions, 'seeds' | 'modelsOf'>,
   play: (run: { seed: number; model: number }) => Promise<Evaluation>,
 ): Promise<Summary> {
   const bySeed: Evaluation[][] = []
   for (const seed of seeds) {
     const evaluations: Evaluation[] = []
-    for (const model of models) evaluations.push(await play({ seed, model }))
+    for (const model of modelsOf(seed)) evaluations.push(await play({ seed, model }))
     bySeed.push(evaluations)
   }
   const all = bySeed.flat()

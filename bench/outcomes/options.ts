@@ -4,8 +4,8 @@ import type { Scenario } from './scenario.ts'
 export interface BenchOptions {
   quick: boolean
   seeds: readonly number[]
-  /** Which of the table's models. */
-  models: readonly number[]
+  /** Which of the table's models under a seed: others under another, so that few runs see all of them. */
+  modelsOf(seed: number): readonly number[]
   /** Questions tested a model and seed. */
   tested: number
   say(line: string): void
@@ -21,6 +21,6 @@ export function headline({ tested }: BenchOptions, questions: number): Omit<Scen
 }
 
 /** For each seed and model. */
-export function* runs({ seeds, models }: BenchOptions): Generator<{ seed: number; model: number }> {
-  for (const seed of seeds) for (const model of models) yield { seed, model }
+export function* runs({ seeds, modelsOf }: BenchOptions): Generator<{ seed: number; model: number }> {
+  for (const seed of seeds) for (const model of modelsOf(seed)) yield { seed, model }
 }

@@ -7,10 +7,8 @@ import type { Scenario, World } from './scenario.ts'
 export interface SizesResult {
   /** So many nodes with 63 outcomes each. */
   by_n: { n: number[]; auc: number[]; bss: number[] }
-  /** What the swarm adds to the skill of a site with 10 outcomes, as a share of the skill that one with 400 has. */
+  /** The skill of a site with 10 outcomes, as a share of that of one with 400, both in the swarm. */
   small_site_gain: number
-  /** The skill that the former then has, as a share of the latter's. */
-  small_site_skill: number
   sites: { own: number[]; local_bss: number[]; bss: number[] }
 }
 
@@ -44,10 +42,5 @@ export function measureSizes(world: World, options: BenchOptions): SizesResult {
     sites.bss.push(swarm.bss)
     options.say(`a site of ${own}: alone ${local.bss.toFixed(4)}, in the swarm ${swarm.bss.toFixed(4)}`)
   }
-  const [alone, small, large] = [sites.local_bss[0], sites.bss[0], sites.bss.at(-1)].map(Number) as [
-    number,
-    number,
-    number,
-  ]
-  return { by_n, small_site_gain: (small - alone) / large, small_site_skill: small / large, sites }
+  return { by_n, small_site_gain: Number(sites.bss[0]) / Number(sites.bss.at(-1)), sites }
 }

@@ -18,7 +18,7 @@ export interface BaseRates {
 export interface Witness {
   /** By how much its average lies outside of what peers' averages do, −1..1; mostly 0. */
   excess: number
-  /** 0..1, growing with how much it has said: keys are free, and so is a first word. */
+  /** 0..1, growing with how much it has said: keys are free, and so is a first word. Less where its average is out of all reason. */
   experience: number
 }
 
@@ -40,6 +40,9 @@ const LEAST_PEERS = 3
 const TOLERATED = 2 * 1.4826
 /** With so many outcomes a peer's word is worth half of an old hand's. */
 const NOVICE_COUNT = 2
+/** How much less of the word of one counts whose average lies beyond them, at most all but a little. */
+const DOUBT = 4
+const LEAST_CREDIT = 0.02
 const MAX_MODELS = 32
 /** Peers' averages change slowly: they are summed up anew when this share of the evidence has changed. */
 const STALE_SHARE = 1 / 64
@@ -167,7 +170,11 @@ export function createBaseRates(
       const { median, spread } = summary
       if (median === undefined) return { excess: 0, experience }
       const distance = sum / n - median
-      return { excess: Math.sign(distance) * Math.max(0, Math.abs(distance) - TOLERATED * spread), experience }
+      const beyond = Math.max(0, Math.abs(distance) - TOLERATED * spread)
+      return {
+        excess: Math.sign(distance) * beyond,
+        experience: experience * Math.max(LEAST_CREDIT, 1 - DOUBT * beyond),
+      }
     },
   }
 }

@@ -7,8 +7,9 @@ import { type Evidence, type EvidenceIndex, SELF } from '../evidence.ts'
 import { modelFamily } from '../model-variant.ts'
 import type { Standing } from './agreement.ts'
 import type { View, Witness } from './base-rates.ts'
+import { covarianceOf, factorOf, type Group, type Kind, type Voice } from './covariance.ts'
 import { factorise, type Solution, solve } from './gaussian.ts'
-import { domainFactor, kernel, kernelStep, modelFactor, strategyFactor } from './kernel.ts'
+import { FITTED, type Hyperparameters, kernel } from './kernel.ts'
 import { adjustmentBound, PRIOR_SHARES, type Shares } from './trust.ts'
 
 export interface EstimateQuery {
@@ -21,6 +22,8 @@ export interface EstimateQuery {
   now: number
   /** What the site alone and the two ways of listening to peers have earned. @default PRIOR_SHARES */
   shares?: Shares
+  /** @default FITTED */
+  fitted?: Readonly<Hyperparameters>
 }
 
 export const grades = ['none', 'low', 'moderate', 'high'] as const
@@ -58,40 +61,11 @@ export const MAX_NEIGHBOURS = 64
 /** So many of them at most are this site's own. */
 const MAX_OWN = 24
 
-/** Variance of what is shared between questions, where that of one outcome's own luck is 1. */
-const AMPLITUDE = 1
-/** How alike the rest of two codes is that both lie near a question, in one cell and in two. */
-const SAME_CELL = 0.6
-const OTHER_CELL = 0.4
-/** Variance of what all of one peer's outcomes may have in common, whatever the question; all strangers count as one peer. */
-export const PEER_BIAS = 0.15
-/** The same of each stranger by itself. */
-export const STRANGER_BIAS = 0.15
 /** Fresh outcomes of one code that count of one peer at most. */
 const MAX_REPEATS = 2
 const HALF_LIFE_S = 7 * 24 * 3600
 /** Of the base rate's own variance: outcomes that it is worth before any is seen. */
 const BASE_COUNT = 4
-
-/** Outcomes of one code, model, domain and strategy, said by this site, by one proven peer, or by strangers. */
-interface Group {
-  /** Any of them, for what they have in common. */
-  item: Evidence
-  standing: Standing
-  similarity: number
-  /** √(1 − similarity²) */
-  rest: number
-  outcomes: number
-  /** Outcomes, each by its freshness, observer and noise. */
-  precision: number
-  /** Σ precision · (signal − base rate), for each view. */
-  own: number
-  all: number
-  robust: number
-  /** Covariance with the question. */
-  covariance: number
-  voices: Voice[]
-}
 
 export function estimate(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex): Estimate {
   return assess(neighbours, query, index).estimate
@@ -107,13 +81,14 @@ export function assess(
   const { local, robust, network } = opinions
   const shares = query.shares ?? PRIOR_SHARES
   const mixed = shares.local * local + shares.robust * robust + shares.network * network
-  const weight = equivalent(explained)
+  const { amplitude } = query.fitted ?? FITTED
+  const weight = equivalent(explained, amplitude)
   const grade = gradeOf(weight)
   const bound = adjustmentBound(index.tally(query.model, undefined, true).n)
   // Without evidence near the question, what others say of the model in general is not worth a word.
   const adjustment = grade === 'none' ? 0 : clamp(mixed - local, -bound, bound)
   const confidence = clamp(local + adjustment, 0, 1)
-  const deviation = deviationOf(confidence, explained, index.rates.count(query.model, 'all'))
+  const deviation = deviationOf(confidence, explained, index.rates.count(query.model, 'all'), amplitude)
   return {
     estimate: { confidence, adjustment: confidence - local, grade, deviation, weight, packets, peers },
     opinions,
@@ -121,15 +96,16 @@ export function assess(
 }
 
 function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
-  const { own, peers, packets, authors } = group(neighbours, query, index)
+  const { own, peers, kinds, packets, authors } = group(neighbours, query, index)
   const groups = [...nearest(own, MAX_OWN), ...nearest(peers, MAX_NEIGHBOURS - Math.min(own.length, MAX_OWN))]
   const ownCount = Math.min(own.length, MAX_OWN)
   const n = groups.length
-  const factor = covarianceOf(groups)
+  const fitted = query.fitted ?? FITTED
+  const factor = covarianceOf(groups, kinds, fitted)
   factorise(factor, n)
   const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
-  const network = solve(factor, n, covariances, n, AMPLITUDE)
-  const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, AMPLITUDE)
+  const network = solve(factor, n, covariances, n, fitted.amplitude)
+  const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, fitted.amplitude)
   const { slope } = query.shares ?? PRIOR_SHARES
   const rate = (view: View) => index.rates.of(query.model, query.domain, view, query.prior)
   const move = (view: View, { weights }: Solution) => {
@@ -151,45 +127,42 @@ function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, ind
   return { opinions, explained: network.explained, packets, peers: authors.size }
 }
 
-/** What one author said of one code. */
-interface Voice {
-  author: string
-  outcomes: number
-  precision: number
-  own: number
-  all: number
-  robust: number
-}
-
 /** What was said of one code is weighed together, once each peer's part of it is held to its bound. */
 function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index: EvidenceIndex) {
-  const asked = { ...query, family: modelFamily(query.model) }
-  const rates = createKnownRates(index, query.prior)
+  const { fitted = FITTED } = query
+  const kindOf = createKinds(query, index)
   const byCode = new Map<string, Group[]>()
   const peersHeard = new Map<string, Peer[]>()
   let packets = 0
   for (const { item, similarity } of neighbours) {
     const fresh = precisionOf(item, similarity, query.now)
     if (fresh === 0) continue
-    const { author, model, domain, signal } = item
+    const { author, model, code, signal } = item
     const peer = author === SELF ? OURSELVES : peerOf(author, model, peersHeard, index)
     if (author !== SELF) packets++
-    let sharing = byCode.get(item.code)
+    const kind = kindOf.item(item)
+    let sharing = byCode.get(code)
     if (!sharing) {
       sharing = []
-      byCode.set(item.code, sharing)
+      byCode.set(code, sharing)
     }
-    let one = sharing.find(other => belongs(item, peer.standing, other))
+    let one = sharing.find(other => belongs(kind, peer, other))
     if (!one) {
-      const covariance =
-        AMPLITUDE *
-        kernel(similarity * item.sharpness) *
-        modelFactor(asked, item) *
-        domainFactor(query.domain, domain) *
-        strategyFactor(query.strategy, item.strategy)
-      const rest = Math.sqrt(Math.max(0, 1 - similarity * similarity))
-      const sums = { outcomes: 0, precision: 0, own: 0, all: 0, robust: 0 }
-      one = { item, standing: peer.standing, similarity, rest, covariance, voices: [], ...sums }
+      one = {
+        item,
+        kind,
+        place: sharing[0]?.place ?? byCode.size,
+        speaker: peer.number,
+        standing: peer.standing,
+        similarity,
+        outcomes: 0,
+        precision: 0,
+        own: 0,
+        all: 0,
+        robust: 0,
+        covariance: fitted.amplitude * kernel(similarity * item.sharpness, fitted) * kind.factor,
+        voices: [],
+      }
       sharing.push(one)
     }
     let voice = one.voices.find(other => other.author === author)
@@ -198,7 +171,7 @@ function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index
       one.voices.push(voice)
     }
     const precision = fresh * peer.experience
-    const base = rates.of(model, domain)
+    const base = kind.rates
     voice.outcomes++
     voice.precision += precision
     voice.own += precision * (signal - base.own)
@@ -213,17 +186,11 @@ function group(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, index
       ;(one.standing === 'self' ? own : peers).push(one)
     }
   }
-  return { own, peers, packets, authors: peersHeard }
+  return { own, peers, kinds: kindOf.all, packets, authors: peersHeard }
 }
 
-function belongs(item: Evidence, standing: Standing, { item: other, standing: its }: Group): boolean {
-  return (
-    standing === its &&
-    item.model === other.model &&
-    item.domain === other.domain &&
-    item.strategy === other.strategy &&
-    (standing !== 'proven' || item.author === other.author)
-  )
+function belongs(kind: Kind, { standing, number }: Peer, other: Group): boolean {
+  return standing === other.standing && kind === other.kind && (standing !== 'proven' || number === other.speaker)
 }
 
 function addVoice(one: Group, voice: Voice): void {
@@ -236,11 +203,12 @@ function addVoice(one: Group, voice: Voice): void {
 }
 
 interface Peer extends Witness {
+  number: number
   model: string
   standing: Standing
 }
 
-const OURSELVES: Peer = { model: '', standing: 'self', excess: 0, experience: 1 }
+const OURSELVES: Peer = { number: 0, model: '', standing: 'self', excess: 0, experience: 1 }
 
 function peerOf(author: string, model: string, known: Map<string, Peer[]>, index: EvidenceIndex): Peer {
   let ofModels = known.get(author)
@@ -252,7 +220,8 @@ function peerOf(author: string, model: string, known: Map<string, Peer[]>, index
   if (!peer) {
     const standing = index.standing(author)
     const { excess, experience } = index.rates.witness(author, model)
-    peer = { model, standing, excess, experience: standing === 'proven' ? 1 : experience * index.credibility(author) }
+    const worth = standing === 'proven' ? 1 : experience * index.credibility(author)
+    peer = { number: ofModels[0]?.number ?? known.size, model, standing, excess, experience: worth }
     ofModels.push(peer)
   }
   return peer
@@ -265,15 +234,22 @@ function nearest(groups: Group[], most: number): Group[] {
   return groups.sort((a, b) => worth(b) - worth(a)).slice(0, most)
 }
 
-/** Few models and domains are met in one look-up: going through them is quicker than hashing. */
-function createKnownRates(index: EvidenceIndex, prior: number) {
-  const known: { model: string; domain: string; own: number; all: number; robust: number }[] = []
+function createKinds(query: EstimateQuery, index: EvidenceIndex) {
+  const { fitted = FITTED, prior } = query
+  const asked = { ...query, family: modelFamily(query.model) }
+  const all: Kind[] = []
   return {
-    of(model: string, domain: string) {
-      for (const one of known) if (one.model === model && one.domain === domain) return one
+    all,
+    item(item: Evidence): Kind {
+      const { model, domain, strategy } = item
+      for (const one of all) {
+        const other = one.item
+        if (other.model === model && other.domain === domain && other.strategy === strategy) return one
+      }
       const rate = (view: View) => index.rates.of(model, domain, view, prior)
-      const one = { model, domain, own: rate('own'), all: rate('all'), robust: rate('robust') }
-      known.push(one)
+      const rates = { own: rate('own'), all: rate('all'), robust: rate('robust') }
+      const one = { at: all.length, item, factor: factorOf(asked, item, fitted), rates }
+      all.push(one)
       return one
     },
   }
@@ -287,79 +263,15 @@ function precisionOf(evidence: Evidence, similarity: number, now: number): numbe
   return recency * evidence.observerWeight
 }
 
-/**
- * Row-major, lower half. Codes are compared by way of the question: s·s′ of their similarities to it, and of what is left
- * of both, as much as such rests have in common on average; comparing each with each would cost more than all else.
- */
-function covarianceOf(groups: readonly Group[]): Float64Array {
-  const n = groups.length
-  const matrix = new Float64Array(n * n)
-  // Numbers side by side are read faster than objects.
-  const [similarities, rests, sharpness, cells] = [0, 0, 0, 0].map(() => new Float64Array(n)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ]
-  for (let i = 0; i < n; i++) {
-    const { similarity, rest, item } = groups[i] as Group
-    similarities[i] = similarity
-    rests[i] = rest
-    sharpness[i] = item.sharpness
-    cells[i] = item.cell
-  }
-  for (let row = 0; row < n; row++) {
-    const a = groups[row] as Group
-    const { code, model, domain, strategy, author } = a.item
-    const [similarity, rest, sharp, cell] = [similarities[row], rests[row], sharpness[row], cells[row]] as number[] as [
-      number,
-      number,
-      number,
-      number,
-    ]
-    const strange = a.standing === 'unproven'
-    const foreign = a.standing !== 'self'
-    for (let column = 0; column < row; column++) {
-      const b = groups[column] as Group
-      const { item } = b
-      const common = cells[column] === cell ? SAME_CELL : OTHER_CELL
-      const between = similarity * (similarities[column] as number) + common * rest * (rests[column] as number)
-      const likeness = item.code === code ? 1 : between
-      let covariance = AMPLITUDE * kernelStep(likeness * sharp * (sharpness[column] as number))
-      if (item.model !== model) covariance *= modelFactor(a.item, item)
-      if (item.strategy !== strategy) covariance *= strategyFactor(strategy, item.strategy)
-      if (item.domain !== domain) covariance *= domainFactor(domain, item.domain)
-      if (foreign && a.standing === b.standing) {
-        const same = author === item.author
-        if (strange || same) covariance += PEER_BIAS
-        if (strange && same) covariance += STRANGER_BIAS
-      }
-      matrix[row * n + column] = covariance
-    }
-    // Questions of one code are no more alike than the code tells.
-    const alike = kernel(sharp * sharp)
-    const shared = AMPLITUDE * (alike + (1 - alike) / a.outcomes)
-    matrix[row * n + row] = shared + BIAS[a.standing] + 1 / a.precision
-  }
-  return matrix
-}
-
-const BIAS: Readonly<Record<Standing, number>> = {
-  self: 0,
-  proven: PEER_BIAS,
-  unproven: PEER_BIAS + STRANGER_BIAS,
-  distrusted: 0,
-}
-
 /** `explained` by so many outcomes of the same question: a·n / (a·n + 1). */
-function equivalent(explained: number): number {
-  return explained / (AMPLITUDE * Math.max(1 - explained, 1e-6))
+function equivalent(explained: number, amplitude: number): number {
+  return explained / (amplitude * Math.max(1 - explained, 1e-6))
 }
 
 /** Of the question's own deviation and of the base rate, in outcomes. */
-function deviationOf(expected: number, explained: number, outcomes: number): number {
+function deviationOf(expected: number, explained: number, outcomes: number, amplitude: number): number {
   const luck = Math.max(expected * (1 - expected), 0.01)
-  const shared = (luck * AMPLITUDE) / (1 + AMPLITUDE)
+  const shared = (luck * amplitude) / (1 + amplitude)
   return Math.min(0.5, Math.sqrt(shared * (1 - explained) + luck / (outcomes + BASE_COUNT)))
 }
 

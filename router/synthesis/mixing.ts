@@ -50,8 +50,8 @@ const SWITCHING = 0.002
 /** What is remembered of benefit halves in so many outcomes. */
 const HALF_LIFE = 300
 const LEAST = 0.05
-/** What a slope of 1 weighs beforehand, in squared moves: some hundred outcomes. */
-const SLOPE_COUNT = 1
+/** What a slope of 1 weighs beforehand, in squared moves: some ten outcomes. */
+const SLOPE_COUNT = 0.3
 const MOST_SLOPE = 1.5
 const START = {
   local: PRIOR_SHARES.local,

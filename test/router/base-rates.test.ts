@@ -59,6 +59,8 @@ describe('base rates', () => {
     assert.ok(Math.abs(rates.of('llama', 'general', 'robust') - 0.4) < 0.05)
     assert.ok(rates.witness('liar-llama-0', 'llama').excess > 0.5)
     assert.equal(rates.witness('llama-0', 'llama').excess, 0)
+    const [honest, liar] = ['llama-0', 'liar-llama-0'].map(author => rates.witness(author, 'llama').experience)
+    assert.ok(Number(honest) > 0.9 && Number(liar) < 0.05, 'who cannot have seen that is not heard on details')
   })
 
   it('give all strangers together no more than they give two proven peers', () => {

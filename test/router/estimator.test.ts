@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createEvidenceIndex, SELF } from '../../router/evidence.ts'
-import { type EstimateQuery, estimate, grades, PEER_BIAS, STRANGER_BIAS } from '../../router/synthesis/estimator.ts'
-import { TAU } from '../../router/synthesis/kernel.ts'
+import { type EstimateQuery, estimate, grades } from '../../router/synthesis/estimator.ts'
+import { FITTED } from '../../router/synthesis/kernel.ts'
 import { adjustmentBound } from '../../router/synthesis/trust.ts'
 import { decodeCell, evidenceIn, NOW, someEvidence } from '../support/router-support.ts'
 
@@ -24,10 +24,12 @@ function ask(votes: readonly Vote[], changes: Partial<EstimateQuery> = {}) {
     similarities.set(answer, similarity)
     assert.ok(index.put(someEvidence({ model: MODEL, code: codeAt(similarity), ...said, answer })))
   }
-  const neighbours = evidenceIn(index, 0xa9).map(evidence => ({
-    item: evidence,
-    similarity: similarities.get(evidence.answer) ?? 0,
-  }))
+  const neighbours = [0xa9, 0xb8]
+    .flatMap(cell => evidenceIn(index, cell))
+    .map(evidence => ({
+      item: evidence,
+      similarity: similarities.get(evidence.answer) ?? 0,
+    }))
   return estimate(neighbours, { ...query, ...changes }, index)
 }
 
@@ -88,9 +90,8 @@ describe('an estimate', () => {
   it('is moved by peers at most as far as local outcomes have earned them', () => {
     for (const [local, bound] of [
       [0, 0.1],
-      [19, 0.1],
-      [20, 0.2],
-      [99, 0.2],
+      [5, 0.2],
+      [10, 0.3],
       [100, 0.3],
     ] as const) {
       const own = Array<Vote>(local).fill({ author: SELF, signal: 1, similarity: 0 })
@@ -104,7 +105,7 @@ describe('an estimate', () => {
     const loud = ask(Array<Vote>(1_000).fill({ author: 'loud', signal: 0 }))
     const keys = ask(peers(1_000, { signal: 0 }))
     assert.ok(loud.weight < 1.1 * few.weight, `${loud.weight}, ${few.weight}`)
-    for (const { weight } of [loud, keys]) assert.ok(weight < 1 / (PEER_BIAS + STRANGER_BIAS), `${weight}`)
+    for (const { weight } of [loud, keys]) assert.ok(weight < 1 / (FITTED.peerBias + FITTED.strangerBias), `${weight}`)
     assert.deepEqual([loud.packets, loud.peers, keys.peers], [1_000, 1, 1_000])
     const alone = Array<Vote>(20).fill({ author: SELF, signal: 1 })
     const torn = ask([...alone, ...peers(1_000, { signal: 0 })])
@@ -198,15 +199,15 @@ describe('an estimate', () => {
 
   const weights: [vote: Vote, covariance: number, worth: number][] = [
     [{}, 1, 1],
-    [{ similarity: 0.9 }, Math.exp(-0.1 / TAU), 1],
+    [{ similarity: 0.9 }, Math.exp(-0.1 / FITTED.lengthScale), 1],
     [{ observer: 'e' }, 1, 0.8],
     [{ observer: 'i' }, 1, 0.3],
-    [{ model: 'llama-3.1-70b' }, 0.5, 1],
-    [{ model: 'qwen2.5-7b' }, 0.3, 1],
+    [{ model: 'llama-3.1-70b' }, 0.6, 1],
+    [{ model: 'qwen2.5-7b' }, 0.5, 1],
     [{ domain: 'clinical' }, 0.3, 1],
     [{ domain: 'general.travel' }, 0.6, 1],
     [{ strategy: 'rag' }, 0.7, 1],
-    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.09, 0.8],
+    [{ domain: 'clinical', model: 'qwen2.5-7b', observer: 'e' }, 0.15, 0.8],
   ]
   for (const [vote, covariance, worth] of weights) {
     it(`learns of a vote with ${JSON.stringify(vote)} as a Gaussian process does`, () => {
@@ -214,10 +215,27 @@ describe('an estimate', () => {
       assert.ok(Math.abs(ask([{ ...vote, author: SELF }]).weight - told(1 + 1 / worth)) < 1e-6)
       // A stranger who has said only this.
       const precision = (worth * worth) / (worth + 2)
-      const variance = 1 + PEER_BIAS + STRANGER_BIAS + 1 / precision
+      const variance = 1 + FITTED.peerBias + FITTED.strangerBias + 1 / precision
       assert.ok(Math.abs(ask([{ ...vote, author: 'peer' }]).weight - told(variance)) < 1e-6)
     })
   }
+
+  it('takes other hyperparameters for granted when told so', () => {
+    const code = codeAt(0.8).slice(0, -2)
+    const votes: Vote[] = [
+      { author: SELF, signal: 1, similarity: 0.8, code: `${code}00` },
+      { author: SELF, signal: 0, similarity: 0.75, code: `${code}11` },
+      { author: 'a', signal: 0, similarity: 0.7, model: 'llama-3.1-70b', code: `b8${code.slice(2)}22` },
+      { author: 'b', signal: 1, similarity: 0.7, model: 'qwen2.5-7b', domain: 'clinical' },
+      { author: 'b', signal: 1, similarity: 0.6, domain: 'general.travel' },
+      { author: 'b', signal: 1, similarity: 0.5, domain: 'general.travel' },
+    ]
+    const { weight } = ask(votes)
+    for (const name of Object.keys(FITTED) as (keyof typeof FITTED)[]) {
+      const other = ask(votes, { fitted: { ...FITTED, [name]: 0.9 * FITTED[name] } }).weight
+      assert.ok(Math.abs(other - weight) > 1e-6, name)
+    }
+  })
 
   it('halves the weight of evidence each week', () => {
     const week = 7 * 86_400

@@ -4,8 +4,8 @@ import { adjustmentBound, PRIOR_SHARES } from '../../router/synthesis/trust.ts'
 
 describe('trust', () => {
   it('lets the network say more as local outcomes could prove it wrong', () => {
-    const bounds = [0, 19, 20, 99, 100, 1e6].map(adjustmentBound)
-    assert.deepEqual(bounds, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3])
+    const bounds = [0, 5, 10, 100, 1e6].map(adjustmentBound)
+    assert.deepEqual(bounds, [0.1, 0.2, 0.3, 0.3, 0.3])
   })
 
   it('deals out the whole of the say', () => {
