@@ -16,7 +16,7 @@ const PARTS = ['base', 'sizes', 'routing', 'poison', 'lookup'] as const
 
 const HELP = `bench:outcomes --table FOLDER [--json] [--quick] [--only ${PARTS}] [--seeds 5] [--models 3] [--tested 1500] [--charts FOLDER]
 
-On one quiet core, a table of 6,000 questions: --quick 5 minutes; whole (5 seeds, 3 models a seed, one where peers lie) about
+On one quiet core, a table of 6,000 questions, reckoned from parts: --quick 5 minutes; whole (5 seeds, 3 models a seed, one where peers lie) about
 90 minutes, of which base 20, sizes 15, routing 5, poison 50, lookup 1: parts may run side by side.`
 
 const { values } = parseArgs({
