@@ -1,6 +1,6 @@
 /** What peers have earned here, scored by each outcome and kept across restarts. */
 import type { Comparison } from './comparison.ts'
-import type { EvidenceIndex } from './evidence.ts'
+import { type EvidenceIndex, SELF } from './evidence.ts'
 import { OBSERVER_WEIGHT, type Outcome } from './outcome.ts'
 import type { Store } from './store/store.ts'
 import { assess, MAX_NEIGHBOURS, MIN_SIMILARITY } from './synthesis/estimator.ts'
@@ -40,8 +40,10 @@ export function createKeptMixing(components: {
     score({ code, model, domain, strategy, signal, observer: seenBy, intervention }) {
       if (intervention === 2) return
       const { table, cells } = comparison.of(code)
-      const query = { model, domain, strategy, prior: PRIOR, now: now(), shares: mixing.shares(domain) }
       const neighbours = evidence.near(table, cells, MIN_SIMILARITY, MAX_NEIGHBOURS)
+      // Without a peer's word near the question there is nothing to hold against this site's own.
+      if (neighbours.every(({ item }) => item.author === SELF)) return
+      const query = { model, domain, strategy, prior: PRIOR, now: now(), shares: mixing.shares(domain) }
       const { estimate, opinions } = assess(neighbours, query, evidence)
       if (estimate.packets === 0) return
       const expected = { ...opinions, advised: estimate.confidence }
