@@ -32,7 +32,7 @@ function scaleToOne(sums: Float64Array, length: number): void {
 }
 
 /** Writes the eight measures, each 0 to the weight, into `target` from `offset` on. */
-function measureShape({ shown, length, count }: Words, target: Float64Array, offset: number): void {
+export function measureShape({ shown, length, count }: Words, target: Float64Array, offset = 0): void {
   let digits = 0
   let lines = 0
   let questions = 0

@@ -33,7 +33,7 @@ const learnt = name === BUILT_IN_SPACE ? await readLearnt(join(values.out, name)
 
 const recipes: Record<string, Recipe> = {
   [BUILT_IN_SPACE]: {
-    description: { id: 'qis/sense', revision: '1', dimensions: 72, pooling: 'sum' },
+    description: { id: 'qis/sense', revision: '1', dimensions: 56, pooling: 'sum' },
     create: async () => createStaticEmbedder(learnt && { table: parseTable(learnt.embedderTable) }),
   },
   'potion-base-2m': {

@@ -3,11 +3,12 @@
  * `node embeddings/train/prepare.ts <work folder>`, where distil/texts.py has written the lists of texts.
  *
  * A list `<name>.json` becomes `<name>.at` (int32: where each text's features begin, and the end), `<name>.rows` (int32)
- * and `<name>.weights` (float32); `<name>.typos.*` are the same texts misspelt.
+ * and `<name>.weights` (float32), and `<name>.shapes` (float32, 8 a text); `<name>.typos.*` are the same texts misspelt.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createVocabulary, readFeatures, type Vocabulary } from '../features.ts'
+import { measureShape, SHAPE_DIMENSIONS } from '../shape.ts'
 import { type Random, seededRandom } from './corpus.ts'
 import { chooseVocabulary } from './vocabulary.ts'
 
@@ -86,17 +87,22 @@ async function writeFeatures(name: string, texts: readonly string[], known: Voca
   const at = [0]
   const rows: number[] = []
   const weights: number[] = []
-  for (const text of texts) {
-    const { features } = readFeatures(text, known)
-    for (let i = 0; i < features.count; i++) {
-      rows.push(features.rows[i] as number)
-      weights.push(features.weights[i] as number)
+  const shapes = new Float32Array(SHAPE_DIMENSIONS * texts.length)
+  const shape = new Float64Array(SHAPE_DIMENSIONS)
+  for (const [i, text] of texts.entries()) {
+    const { features, words } = readFeatures(text, known)
+    measureShape(words, shape)
+    shapes.set(shape, SHAPE_DIMENSIONS * i)
+    for (let k = 0; k < features.count; k++) {
+      rows.push(features.rows[k] as number)
+      weights.push(features.weights[k] as number)
     }
     at.push(rows.length)
   }
   await writeFile(join(work, `${name}.at`), Int32Array.from(at))
   await writeFile(join(work, `${name}.rows`), Int32Array.from(rows))
   await writeFile(join(work, `${name}.weights`), Float32Array.from(weights))
+  await writeFile(join(work, `${name}.shapes`), shapes)
 }
 
 async function readList(name: string): Promise<string[]> {

@@ -127,7 +127,9 @@ describe('MiniLM in the space of the built-in embedder', () => {
     const texts = ['How do I reset my password?', 'What is the boiling point of ethanol?', 'Book me a table for two']
     const [left, right] = await Promise.all([taught, own].map(({ embedder }) => embedder.embed(texts)))
     const likeness = (i: number, j: number) => {
-      const [a, b] = [left?.[i], right?.[j]].map(vector => project(own.space, vector ?? new Float32Array(72)))
+      const [a, b] = [left?.[i], right?.[j]].map(vector =>
+        project(own.space, vector ?? new Float32Array(own.space.inputDimensions)),
+      )
       return cosine(a, b)
     }
     for (const i of texts.keys()) {

@@ -130,7 +130,7 @@ describe('the evidence index', () => {
     const index = createEvidenceIndex(code => decode(space, code), 1_000)
     const codes = Array.from({ length: 300 }, (_, i) => `a9${(i * 7919).toString(16).padStart(6, '0').slice(-6)}`)
     for (const [answer, code] of codes.entries()) index.put(someEvidence({ answer: `${answer}`, code }))
-    const table = dotTable(space, project(space, new Float32Array(72).fill(0.01)))
+    const table = dotTable(space, project(space, new Float32Array(space.inputDimensions).fill(0.01)))
     const all = index.near(table, [0xa9], -1, 1_000).map(({ similarity }) => similarity)
     const some = index.near(table, [0xa9], -1, 20).map(({ similarity }) => similarity)
     assert.equal(all.length, 300)

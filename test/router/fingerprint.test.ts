@@ -44,7 +44,10 @@ describe('a fingerprint', () => {
   /** Unit vectors of the space, and sometimes the zero vector. */
   const vectors = () =>
     fc
-      .array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 72, maxLength: 72 })
+      .array(fc.double({ min: -1, max: 1, noNaN: true }), {
+        minLength: space.inputDimensions,
+        maxLength: space.inputDimensions,
+      })
       .map(components => project(space, Float32Array.from(components)))
 
   before(async () => {
@@ -116,8 +119,8 @@ describe('a fingerprint', () => {
   })
 
   it('of nothing is nothing, and like nothing', () => {
-    const nothing = project(space, new Float32Array(72))
-    assert.deepEqual(nothing, new Float32Array(72))
+    const nothing = project(space, new Float32Array(space.inputDimensions))
+    assert.deepEqual(nothing, new Float32Array(space.dimensions))
     assert.equal(similarity(dotTable(space, nothing), decode(space, 'a9aefcafabb6b44c')), 0)
     assert.throws(() => project(space, new Float32Array(64)), RangeError)
   })

@@ -14,7 +14,7 @@ describe('what one node learns', () => {
     const swarm = createMemorySwarm()
     await using a = await startNode(swarm)
     await using b = await startNode(swarm, { mode: 'receive' })
-    for (let count = 0; count < 20; count++) await b.learn(LINKED_LIST)
+    for (let count = 0; count < 10; count++) await b.learn(LINKED_LIST)
     const before = { alike: await b.ask(FLIGHT), unrelated: await b.ask(LINKED_LIST) }
     assert.deepEqual([before.alike.grade, before.alike.adjustment], ['none', 0])
 
@@ -25,7 +25,7 @@ describe('what one node learns', () => {
     assert.ok(after.alike.adjustment < -0.15, `${after.alike.adjustment}`)
     assert.notEqual(after.alike.grade, 'none')
     assert.equal(after.unrelated.packets, 0)
-    // The model's average has come down a little: three bad outcomes beside twenty good ones.
+    // The model's average has come down a little: three bad outcomes beside ten good ones.
     assert.ok(Math.abs(after.unrelated.confidence - before.unrelated.confidence) < 0.05)
   })
 

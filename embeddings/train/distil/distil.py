@@ -5,9 +5,12 @@ features, brought to length 1, and should be what a linear map makes of the teac
 together. A word's row, as it ships, is its own row plus the mean of its n-grams' rows, so that an unknown word, of which
 only the n-grams are there, lies near the known ones that look like it.
 
-Three losses: the angle to the mapped teacher; how alike the texts of a batch are, pair by pair, to the teacher; and for
-texts with an intent, that those of one intent lie together (supervised contrastive loss, Khosla et al. 2020). Rows start
-at potion's vectors and are held near them, since most words are seen in few texts.
+Four losses: the angle to the mapped teacher; how alike the texts of a batch are, pair by pair, to the teacher and to
+potion; for texts with an intent, that those of one intent lie together (supervised contrastive loss, Khosla et al. 2020);
+and after a third of the steps, what of all this a code of 16 digits keeps, and one of fewer: how alike a text and the code
+of another are, and how far a code is from its text. The centroids of that code are learnt along and left behind; those of
+the space are found by ../main.ts. Rows start at potion's vectors and are held near them, since most words are seen in few
+texts.
 
 One thread and a fixed seed: the same machine gives the same bytes.
 """
@@ -24,8 +27,9 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 WORK, POTION, POTION_TOKENIZER, OUT = sys.argv[1:5]
-STEPS = int(sys.argv[5]) if len(sys.argv) > 5 else 2_000
-DIMENSIONS = 64
+STEPS = int(sys.argv[5]) if len(sys.argv) > 5 else 2_500
+DIMENSIONS = 48
+SHAPE_DIMENSIONS = 8
 TEACHER_DIMENSIONS = 384
 BATCH = 1_024
 WARM_UP_STEPS = 100
@@ -36,7 +40,17 @@ PAIRS_WEIGHT = 20
 INTENTS_WEIGHT = 0.1
 HOLD_WEIGHT = 2
 TEMPERATURE = 0.1
-PAIRED_TEXTS = 512
+# Of the likeness that is learnt, beside the teacher's 1.
+POTION_LIKENESS = 0.8
+PAIRED_TEXTS = 1_024
+CODES_FROM = 0.3
+CODE_WEIGHT = 10
+CODE_DISTANCE_WEIGHT = 0.1
+SHORTER_CODE_WEIGHT = 1
+CODE_RATE = 2e-3
+CODE_MEAN_DECAY = 0.99
+CELLS, LEVELS, BRANCHES = 256, 14, 16
+SAMPLED_TEXTS = 30_000
 INTENTS_A_STEP = 48
 TEXTS_AN_INTENT = 6
 MISSPELT = 0.1
@@ -69,6 +83,8 @@ class Features:
         self.at = np.concatenate([[0]] + [at[1:].astype(np.int64) + start for (at, _, _), start in zip(parts, starts)])
         self.rows = np.concatenate([rows for _, rows, _ in parts])
         self.weights = np.concatenate([weights for _, _, weights in parts])
+        shapes = [np.fromfile(os.path.join(WORK, name + ".shapes"), np.float32) for name in names]
+        self.shapes = np.concatenate(shapes).reshape(-1, SHAPE_DIMENSIONS)
 
     FILES = ((".at", np.int32), (".rows", np.int32), (".weights", np.float32))
 
@@ -101,7 +117,7 @@ def unit(vectors):
 
 
 def potion_sums():
-    """The second teacher: a function from texts to the sums of its vectors of word pieces."""
+    """The other teacher: a function from texts to the sums of its vectors of word pieces."""
     with open(POTION, "rb") as file:
         data = file.read()
     count, width = struct.unpack("<II", data[4:12])
@@ -133,24 +149,29 @@ teacher, intent_teacher = unit(teacher - mean), unit(intent_teacher - mean)
 labels = [name + label for name in INTENT_TEXTS for label in load(name + ".labels")]
 names, intents = np.unique(labels, return_inverse=True)
 members = [np.where(intents == intent)[0] for intent in range(len(names))]
+potion = potion_sums()
+potion_vectors, intent_potion = (
+    unit(np.concatenate([potion(load(name)) for name in lists])).astype(np.float32) for lists in (TEXTS, INTENT_TEXTS)
+)
+potion_centre = 0.5 * potion_vectors[: len(load(TEXTS[0]))].mean(0)
 full = np.where(np.diff(texts.at) > 0)[0]
 asked, everyday = np.split(full, [np.searchsorted(full, len(load(TEXTS[0])))])
 
 
 def start():
     """Rows of words from potion, n-grams by ridge regression on those, and the map from the teacher to potion's space."""
-    potion = potion_sums()
     sample = [text for name in ("corpus", "wordnet-examples", "banking-train") for text in load(name)[::7]][:60_000]
     sampled = np.concatenate(
         [np.load(os.path.join(WORK, name + ".npy"))[::7] for name in ("corpus", "wordnet-examples", "banking-train")]
     )[:60_000].astype(np.float64)
     sums = unit(potion(sample))
     centre = sums.mean(0)
+    strongest = np.linalg.eigh(np.cov(sums.T))[1][:, ::-1][:, :DIMENSIONS]
 
     def centred(vectors):
-        return vectors - np.linalg.norm(vectors, axis=1, keepdims=True) * 0.5 * centre
+        return (vectors - np.linalg.norm(vectors, axis=1, keepdims=True) * 0.5 * centre) @ strongest
 
-    mapped, target = unit(sampled - mean), unit(sums - centre)
+    mapped, target = unit(sampled - mean), unit((sums - centre) @ strongest)
     teacher_map = np.linalg.solve(mapped.T @ mapped + 10 * np.eye(TEACHER_DIMENSIONS), mapped.T @ target).T
 
     words = centred(potion(vocabulary["words"]))
@@ -195,15 +216,15 @@ def word_rows(words, dropped=0.0):
     return own + bag(rows + HASHED, weights, offsets, table)
 
 
-def embed(rows, weights, offsets):
+def embed(rows, weights, offsets, dropped=DROPPED_WORDS, dropped_pairs=DROPPED_PAIRS):
     is_word = rows < WORDS
     words, places = np.unique(rows[is_word], return_inverse=True)
     moved = rows.astype(np.int64)
     moved[is_word] = places
     moved[~is_word] += len(words) - WORDS
     is_pair = (rows >= WORDS) & (rows < HASHED)
-    weights = np.where(is_pair & (rng.random(len(rows)) < DROPPED_PAIRS), 0, weights)
-    sums = bag(moved, weights, offsets, torch.cat([word_rows(words, DROPPED_WORDS), table[WORDS:]]))
+    weights = np.where(is_pair & (rng.random(len(rows)) < dropped_pairs), 0, weights)
+    sums = bag(moved, weights, offsets, torch.cat([word_rows(words, dropped), table[WORDS:]]))
     return F.normalize(sums + table[COUNT - 1], dim=1), words
 
 
@@ -215,14 +236,80 @@ def contrast(vectors, same):
     return -(shares * others).sum(1).div(others.sum(1)).mean()
 
 
-def unlike(vectors, wanted):
-    return ((vectors @ vectors.T - wanted) ** 2).mean()
+def unlike(vectors, others, wanted):
+    return ((vectors @ others.T - wanted) ** 2).mean()
+
+
+def nearest(vectors, centroids):
+    return ((centroids**2).sum(1) / 2 - vectors @ centroids.T).argmin(1)
+
+
+def k_means(vectors, count, rounds=15):
+    centroids = vectors[torch.randperm(len(vectors))[:count]].clone()
+    for _ in range(rounds):
+        chosen = nearest(vectors, centroids)
+        sizes = torch.bincount(chosen, minlength=count)[:, None]
+        sums = torch.zeros_like(centroids).index_add_(0, chosen, vectors)
+        centroids = torch.where(sizes > 0, sums / sizes.clamp(min=1), centroids)
+    return centroids
+
+
+class Code:
+    """Residual quantisation as in router/fingerprint.ts, with centroids that can be learnt."""
+
+    def __init__(self, vectors):
+        """Of the vectors of a sample of texts, with their shape."""
+        self.mean = vectors.mean(0)
+        rest = F.normalize(vectors - self.mean, dim=1)
+        self.stages = []
+        for count in [CELLS] + LEVELS * [BRANCHES]:
+            centroids = k_means(rest, count)
+            rest = rest - centroids[nearest(rest, centroids)]
+            self.stages.append(torch.nn.Parameter(centroids))
+
+    def loss(self, vectors):
+        self.mean += (1 - CODE_MEAN_DECAY) * (vectors.detach().mean(0) - self.mean)
+        vectors = F.normalize(vectors - self.mean, dim=1)
+        fixed = vectors.detach()
+        alike = fixed @ fixed.T
+        shorter = int(rng.integers(3, len(self.stages) - 1))
+        decoded, loss = 0, 0
+        for stage, centroids in enumerate(self.stages, 1):
+            chosen = nearest(fixed - (decoded.detach() if stage > 1 else 0), centroids.detach())
+            decoded = decoded + centroids[chosen]
+            weight = 1 if stage == len(self.stages) else SHORTER_CODE_WEIGHT
+            if stage in (shorter, len(self.stages)):
+                # What moves the text moves its code too.
+                coded = F.normalize(decoded + vectors - fixed, dim=1)
+                distance = ((vectors - decoded) ** 2).sum(1).mean()
+                loss = loss + weight * (
+                    CODE_WEIGHT * unlike(vectors, coded, alike) + CODE_DISTANCE_WEIGHT * distance
+                )
+        return loss
+
+
+def with_shape(vectors, shapes):
+    return F.normalize(torch.cat([vectors, torch.from_numpy(shapes)], 1), dim=1)
+
+
+@torch.no_grad()
+def sampled_vectors():
+    parts = []
+    for part in (asked, everyday):
+        for chosen in np.array_split(rng.choice(part, SAMPLED_TEXTS // 2, replace=False), 16):
+            vectors, _ = embed(*texts.take(chosen), dropped=0, dropped_pairs=0)
+            parts.append(with_shape(vectors, texts.shapes[chosen]))
+    return torch.cat(parts)
 
 
 plain = int(BATCH * EVERYDAY)
+code = None
 for step in range(STEPS):
+    if step == int(CODES_FROM * STEPS):
+        code = Code(sampled_vectors())
+        optimiser.add_param_group({"params": code.stages})
     decay = min(1, (step + 1) / WARM_UP_STEPS) * max(0.02, 1 - step / STEPS)
-    for group, rate in zip(optimiser.param_groups, (RATE, MAP_RATE)):
+    for group, rate in zip(optimiser.param_groups, (RATE, MAP_RATE, CODE_RATE)):
         group["lr"] = rate * decay
     chosen = np.concatenate(
         [part[rng.integers(0, len(part), count)] for part, count in ((asked, BATCH - plain), (everyday, plain))]
@@ -239,14 +326,21 @@ for step in range(STEPS):
 
     paired = torch.randperm(len(vectors))[:PAIRED_TEXTS]
     alike = taught[paired] @ taught[paired].T
+    other = torch.from_numpy(np.concatenate([potion_vectors[chosen], intent_potion[with_intent]]) - potion_centre)[paired]
+    alike_to_both = (alike + POTION_LIKENESS * (other @ other.T)) / (1 + POTION_LIKENESS)
     wanted = torch.from_numpy(intents[with_intent])
     same = wanted[:, None] == wanted[None]
     moved = table[torch.from_numpy(words)] - held[torch.from_numpy(words)]
     angle = (1 - (vectors * mapped).sum(1)).mean()
-    pairs = unlike(vectors[paired], alike) + unlike(mapped[paired], alike)
+    pairs = unlike(vectors[paired], vectors[paired], alike_to_both) + unlike(mapped[paired], mapped[paired], alike)
     contrasts = contrast(vectors[-len(same) :], same) + contrast(mapped[-len(same) :], same)
     loss = ANGLE_WEIGHT * angle + PAIRS_WEIGHT * pairs + INTENTS_WEIGHT * contrasts
     loss = loss + HOLD_WEIGHT * (moved**2).sum(1).mean()
+    if code is not None:
+        shapes = np.concatenate(
+            [misspelt.shapes[chosen[:typos]], texts.shapes[chosen[typos:]], intent_texts.shapes[with_intent]]
+        )
+        loss = loss + code.loss(with_shape(vectors, shapes)[paired])
     optimiser.zero_grad(set_to_none=False)
     loss.backward()
     optimiser.step()
