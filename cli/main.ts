@@ -2,6 +2,7 @@
 /** The one entry of the command line: finds the command, gives it the process's streams and signals, sets the exit code. */
 import { constants } from 'node:os'
 import { nearestName } from '../proxy/config/nearest-name.ts'
+import { version } from '../proxy/version.ts'
 import { type CommandIo, UsageError } from './command.ts'
 import { type CommandEntry, commands } from './commands.ts'
 
@@ -18,7 +19,7 @@ Usage: qis COMMAND [OPTIONS], or npm run qis -- COMMAND [OPTIONS]
 
 ${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}
 
-qis COMMAND --help says more. Exit codes: 0 done, 1 failed, 2 misused or misconfigured.
+qis COMMAND --help says more, qis --version which version this is. Exit codes: 0 done, 1 failed, 2 misused or misconfigured.
 `
 }
 
@@ -34,6 +35,10 @@ function find(name: string): CommandEntry {
 }
 
 async function run([first = 'help', ...rest]: readonly string[], io: CommandIo): Promise<number> {
+  if (first === '--version' || first === '-v') {
+    io.out.write(`${version}\n`)
+    return 0
+  }
   const asksHelp = first === 'help' || isHelp(first)
   const name = asksHelp ? rest.find(arg => !arg.startsWith('-')) : first
   if (name === undefined) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { suite, test } from 'node:test'
 import { commands } from '../../cli/commands.ts'
 import { nearestName } from '../../proxy/config/nearest-name.ts'
@@ -26,6 +27,12 @@ suite('qis', () => {
       assert.deepEqual(asked, dashed)
     })
   }
+
+  test('--version and -v say the version of the package', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+    const said = await Promise.all([qis(['--version']), qis(['-v'])])
+    for (const { code, out, err } of said) assert.deepEqual([code, out, err], [0, `${version}\n`, ''])
+  })
 
   test('an unknown command ends with code 2 and names the nearest', async () => {
     const [near, far] = await Promise.all([qis(['strat']), qis(['zebra'])])
