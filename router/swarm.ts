@@ -1,9 +1,10 @@
 /** The files that close a swarm: its key, its members, where to start. And the invitation that carries them to another site. */
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
+import { makePrivateFolder, PRIVATE_FILE } from './private-file.ts'
 
 export interface Swarm {
   /** Text of a pre-shared key file, as other libp2p programs have it. */
@@ -56,7 +57,7 @@ export async function readSwarm(folder: string): Promise<Swarm | undefined> {
 
 /** Writes what is there; the key last, since a folder with a key is one that is used. */
 export async function writeSwarm(folder: string, { key, members, bootstrap }: Swarm): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makePrivateFolder(folder)
   if (members !== undefined) {
     const lines = [...members].map(([id, name]) => `${id} ${name}`.trim())
     await replaceFile(join(folder, MEMBERS_FILE), lines)
@@ -165,6 +166,6 @@ async function readIfThere(file: string): Promise<string | undefined> {
 
 async function replaceFile(file: string, lines: readonly string[]): Promise<void> {
   const draft = `${file}.${process.pid}.new`
-  await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600 })
+  await writeFile(draft, `${lines.join('\n')}\n`, { mode: PRIVATE_FILE })
   await rename(draft, file)
 }

@@ -1,10 +1,11 @@
 /** `qis swarm`: makes a swarm that only invited sites can join, invites them, and joins one. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { nearestName } from '../../proxy/config/nearest-name.ts'
 import { readConfig } from '../../proxy/config.ts'
 import { loadIdentity } from '../../router/identity.ts'
+import { makePrivateFolder } from '../../router/private-file.ts'
 import {
   checkAddress,
   checkPeerId,
@@ -59,7 +60,7 @@ hospitals join.
     }
     const config = readConfig(io.env)
     const folder = config.swarm ?? join(config.dataDir, 'swarm')
-    await mkdir(config.dataDir, { recursive: true })
+    await makePrivateFolder(config.dataDir)
     const { id } = await loadIdentity(join(config.dataDir, 'identity.key'))
     await run(args, { folder, id }, io)
     return 0

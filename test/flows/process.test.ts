@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
 import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
 import { until } from '../support/poll.ts'
@@ -44,6 +45,16 @@ async function refusal(settings: Record<string, string>): Promise<string> {
   const said = lines.filter(line => line !== '')
   assert.equal(said.length, 1, failure)
   return said[0] ?? ''
+}
+
+const DATABASE = ['qis.db 600', 'qis.db-shm 600', 'qis.db-wal 600']
+
+/** Of a folder and what is in it: names, and who may do what. */
+async function modes(folder: string): Promise<string[]> {
+  const files = (await readdir(folder)).sort().map(name => join(folder, name))
+  return Promise.all(
+    [folder, ...files].map(async path => `${basename(path)} ${((await stat(path)).mode & 0o777).toString(8)}`),
+  )
 }
 
 suite('a start that cannot succeed says why in one line and leaves everything as it was', () => {
@@ -100,6 +111,28 @@ suite('a start that cannot succeed says why in one line and leaves everything as
 })
 
 suite('a running sidecar', () => {
+  test('lets nobody else read its data, whatever the umask', async () => {
+    await using site = await run()
+    await using sidecar = await startSidecar(site.settings, ['sh', '-c', 'umask 0 && exec "$@"', 'sh'])
+    await chat(sidecar.data, 'hello')
+    const data = site.settings.QIS_DATA
+    assert.deepEqual(await modes(data), ['data 700', 'identity.key 600', ...DATABASE, 'receipt.key 600'])
+  })
+
+  test('takes from others what an earlier version let them read', async () => {
+    await using site = await run()
+    const data = site.settings.QIS_DATA
+    await mkdir(data)
+    using earlier = new DatabaseSync(join(data, 'qis.db'))
+    earlier.exec('PRAGMA journal_mode = WAL; CREATE TABLE old (text TEXT); SELECT * FROM old')
+    for (const name of await readdir(data)) await chmod(join(data, name), 0o666)
+    await using _ = await startSidecar(site.settings)
+    assert.deepEqual(
+      (await modes(data)).filter(line => line.startsWith('qis.db')),
+      DATABASE,
+    )
+  })
+
   test('serves on when the port for its peers is taken, and says so', async () => {
     await using site = await run()
     await using taken = await takenPort()
