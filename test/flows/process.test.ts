@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -6,6 +7,7 @@ import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
 import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
+import { isRunning } from '../support/children.ts'
 import { until } from '../support/poll.ts'
 import { chat } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
@@ -174,6 +176,44 @@ suite('a running sidecar', () => {
     sidecar.child.kill('SIGTERM')
     await assert.rejects(response.text())
     assert.deepEqual(await exited, [0, null])
+  })
+
+  for (const [how, end] of [
+    ['SIGTERM to npm', (npm: ChildProcess) => npm.kill('SIGTERM')],
+    [
+      'Ctrl-C, of which npm tells it again',
+      (npm: ChildProcess, pid: number) => npm.kill('SIGINT') && process.kill(pid, 'SIGINT'),
+    ],
+  ] as const) {
+    test(`started with npm start: finishes the answers under way after ${how}, and leaves nothing running`, async () => {
+      await using site = await run()
+      site.upstream.mode = 'stream-gated'
+      await using npm = await startSidecar(site.settings, [], ['npm', '--silent', 'start'])
+      const { pid } = JSON.parse(npm.log.at(-1) ?? '') as { pid: number }
+      using _ = { [Symbol.dispose]: () => void (isRunning(pid) && process.kill(pid, 'SIGKILL')) }
+      assert.notEqual(pid, npm.child.pid)
+      const response = await chat(npm.data, 'hello')
+      const seen = await site.upstream.nextRequest()
+      const exited = once(npm.child, 'exit')
+      end(npm.child, pid)
+      await until('it to stop', () => npm.log.some(line => line.includes('stopping')))
+      seen.release(CHAT_EVENTS.length)
+      assert.equal(await response.text(), CHAT_EVENTS.join(''))
+      assert.deepEqual(await exited, [0, null])
+      assert.ok(!isRunning(pid))
+    })
+  }
+
+  test('ends at once at a second signal that comes later', async () => {
+    await using site = await run()
+    site.upstream.mode = 'stream-gated'
+    await using sidecar = await startSidecar(site.settings)
+    const response = await chat(sidecar.data, 'hello')
+    const exited = once(sidecar.child, 'exit')
+    const endAgain = () => sidecar.child.signalCode ?? (sidecar.child.kill('SIGTERM') ? undefined : 'gone')
+    await until('it to end', endAgain, { deadlineMs: 20_000, everyMs: 100 })
+    await assert.rejects(response.text())
+    assert.deepEqual(await exited, [null, 'SIGTERM'])
   })
 
   test('asks for the token when it can be reached from other machines, but never of a proxied request', async () => {
