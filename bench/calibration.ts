@@ -4,6 +4,11 @@
  */
 import { seededRandom } from '../embeddings/train/corpus.ts'
 import { createLogistic, logOdds, sigmoid } from '../router/synthesis/calibration.ts'
+import { readArguments } from './arguments.ts'
+
+const options = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+})
 
 interface Answer {
   posterior: number
@@ -132,7 +137,7 @@ const results = Object.fromEntries(
     Object.fromEntries(Object.entries(methods).map(([label, method]) => [label, saved(site, method)])),
   ]),
 )
-if (!process.argv.includes('--json')) {
+if (!options.json) {
   const columns = STRETCHES.map(([from, to]) => `${from}–${to}`.padStart(10)).join('')
   for (const [name, lines] of Object.entries(results)) {
     process.stdout.write(`\n${name}: log loss saved, thousandths, after outcomes\n${' '.repeat(42)}${columns}\n`)

@@ -3,20 +3,16 @@
  * is replaced every few seconds while packets travel.
  */
 import { getEventListeners } from 'node:events'
-import { parseArgs } from 'node:util'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { routingKey } from '../router/keyspace.ts'
 import { createLibp2pNetwork, type Libp2pNetwork } from '../router/network/libp2p.ts'
+import { readArguments } from './arguments.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    /** An hour for figures that are reported. */
-    minutes: { type: 'string', default: '60' },
-    nodes: { type: 'string', default: '16' },
-    /** Between two replacements. */
-    'replace-ms': { type: 'string', default: '5000' },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  minutes: { type: 'string', default: '60', help: 'how long; an hour for figures that are reported' },
+  nodes: { type: 'string', default: '16', help: 'in the one process' },
+  'replace-ms': { type: 'string', default: '5000', help: 'between two replacements, ms' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 const nodes = Number(values.nodes)

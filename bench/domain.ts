@@ -5,11 +5,11 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { seededRandom, shuffle } from '../embeddings/train/corpus.ts'
 import { readConfig } from '../proxy/config.ts'
 import { createExamples } from '../proxy/domain/examples.ts'
 import { createEmbedding } from '../proxy/embedding.ts'
+import { readArguments } from './arguments.ts'
 
 const DOMAINS: Record<string, string> = {
   clinical: 'medquad',
@@ -28,12 +28,14 @@ const QUESTIONS = 150
 const EXAMPLES = [5, 10, 30]
 const BATCH = 64
 
-const { values } = parseArgs({
-  options: {
-    corpus: { type: 'string', default: join(import.meta.dirname, '../../shared/data/text/corpus') },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
+const values = readArguments(import.meta.filename, {
+  corpus: {
+    type: 'string',
+    default: join(import.meta.dirname, '../../shared/data/text/corpus'),
+    help: 'the folder with the texts',
   },
+  seed: { type: 'string', default: '1', help: 'of what is drawn by lot' },
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
 })
 
 const logger = { debug() {}, info() {}, warn: console.error }

@@ -7,23 +7,19 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { type SidecarProcess, startSidecar } from '../demo/sidecar-process.ts'
 import { startUpstream } from '../test/support/upstream.ts'
+import { readArguments } from './arguments.ts'
 import { type Answer, createFeedbackClient, type FeedbackClient, type Rating } from './feedback/client.ts'
 import { audit } from './feedback/kept.ts'
 import { readQuestions } from './proxy/questions.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    kills: { type: 'string', default: '200' },
-    /** Ratings in one request. */
-    batch: { type: 'string', default: '100' },
-    /** Distinct answers rated for the figures of speed. */
-    ratings: { type: 'string', default: '30000' },
-    durability: { type: 'string', default: 'normal' },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  kills: { type: 'string', default: '200', help: 'how often the sidecar is killed' },
+  batch: { type: 'string', default: '100', help: 'ratings in one request' },
+  ratings: { type: 'string', default: '30000', help: 'distinct answers rated for the figures of speed' },
+  durability: { type: 'string', default: 'normal', help: 'of QIS_DURABILITY: normal or full' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 const batch = Number(values.batch)

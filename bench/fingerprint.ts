@@ -3,26 +3,25 @@
  * which questions a model answers, what it mistakes for one another, and what it costs.
  */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { loadSpace } from '../router/space.ts'
+import { readArguments } from './arguments.ts'
 import { type Candidate, candidates, SPACES } from './fingerprint/candidates.ts'
 import { readers } from './fingerprint/data.ts'
 import { type Figures, measureCandidate, type Sets } from './fingerprint/measure-candidate.ts'
 import { printFigures } from './fingerprint/print.ts'
 import { cellAgreement, summarise } from './fingerprint/summary.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    /** The folder that holds data/ and models/. */
-    data: { type: 'string', default: join(import.meta.dirname, '../../shared') },
-    /** The folder of all-MiniLM-L6-v2. */
-    minilm: { type: 'string' },
-    spaces: { type: 'string', default: SPACES },
-    /** Some of builtin, potion, minilm. */
-    only: { type: 'string', default: 'builtin,potion,minilm' },
-    seed: { type: 'string', default: '1' },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  data: {
+    type: 'string',
+    default: join(import.meta.dirname, '../../shared'),
+    help: 'the folder that holds data/ and models/',
   },
+  minilm: { type: 'string', help: 'the folder of all-MiniLM-L6-v2' },
+  spaces: { type: 'string', default: SPACES, help: 'the folder of the spaces' },
+  only: { type: 'string', default: 'builtin,potion,minilm', help: 'some of builtin, potion, minilm, by comma' },
+  seed: { type: 'string', default: '1', help: 'of what is drawn by lot' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 

@@ -8,24 +8,23 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { Pool } from 'undici'
 import { startSidecar } from '../demo/sidecar-process.ts'
 import { routingKey, toTopic } from '../router/keyspace.ts'
+import { readArguments } from './arguments.ts'
 import type { FloodOrder } from './flood/hostile.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    /** Of each phase; a minute for figures that are reported. */
-    seconds: { type: 'string', default: '60' },
-    rounds: { type: 'string', default: '3' },
-    'packets-per-second': { type: 'string', default: '10000' },
-    /** At the proxy, evenly spaced, whatever the answers do. */
-    'requests-per-second': { type: 'string', default: '100' },
-    /** `on` to see what a thread of its own is good for. */
-    thread: { type: 'string', default: 'off' },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  seconds: { type: 'string', default: '60', help: 'of each phase; a minute for figures that are reported' },
+  rounds: { type: 'string', default: '3', help: 'of all phases' },
+  'packets-per-second': { type: 'string', default: '10000', help: 'of the flood' },
+  'requests-per-second': {
+    type: 'string',
+    default: '100',
+    help: 'at the proxy, evenly spaced, whatever the answers do',
   },
+  thread: { type: 'string', default: 'off', help: 'on, to see what a thread of its own is good for, or off' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 const seconds = Number(values.seconds)

@@ -5,19 +5,20 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { routingKey } from '../router/keyspace.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import type { Network } from '../router/network/network.ts'
+import { readArguments } from './arguments.ts'
 
 const OTHERS = 4
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    keys: { type: 'string', default: '24,256,512' },
-    seconds: { type: 'string', default: '30' },
-    bootstrap: { type: 'string' },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  keys: { type: 'string', default: '24,256,512', help: 'kinds of question listened to, by comma' },
+  seconds: { type: 'string', default: '30', help: 'of each measurement' },
+  bootstrap: {
+    type: 'string',
+    help: 'an address; given, this process is only a node that listens (as the bench starts four)',
   },
 })
 const seconds = Number(values.seconds)

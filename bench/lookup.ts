@@ -1,7 +1,6 @@
 /** What a look-up costs with a store full of live packets: the part of advice that grows with the swarm. */
 
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { embedText } from '../embeddings/static.ts'
 import { BUILT_IN_SPACE } from '../embeddings/table.ts'
 import { PROBES } from '../router/comparison.ts'
@@ -9,14 +8,13 @@ import { createEvidenceIndex } from '../router/evidence.ts'
 import { decode, dotTable, encode, nearestCells, project } from '../router/fingerprint.ts'
 import { loadSpace } from '../router/space.ts'
 import { estimate, MAX_NEIGHBOURS, MIN_SIMILARITY } from '../router/synthesis/estimator.ts'
+import { readArguments } from './arguments.ts'
 import { readQuestions } from './proxy/questions.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean' },
-    packets: { type: 'string', default: '100000' },
-    corpus: { type: 'string' },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', help: 'the figures alone, as JSON' },
+  packets: { type: 'string', default: '100000', help: 'live ones in the store' },
+  corpus: { type: 'string', help: 'a folder of .txt files, a question a line; made-up ones without it' },
 })
 const question = readQuestions(values.corpus)
 const packets = Number(values.packets)

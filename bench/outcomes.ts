@@ -1,6 +1,7 @@
 /** Whether advice is right: replays a table of outcomes through the code that gives it, alone, together and among liars. */
-import { parseArgs } from 'node:util'
+
 import { PROBES } from '../router/comparison.ts'
+import { readArguments } from './arguments.ts'
 import { measureBase } from './outcomes/base.ts'
 import { drawCharts } from './outcomes/charts.ts'
 import { timeLookups } from './outcomes/lookups.ts'
@@ -14,32 +15,25 @@ import { readTable } from './outcomes/table.ts'
 
 const PARTS = ['base', 'sizes', 'routing', 'poison', 'lookup'] as const
 
-const HELP = `bench:outcomes --table FOLDER [--json] [--quick] [--only ${PARTS}] [--seeds 5] [--models 3] [--tested 1500] [--charts FOLDER]
-
-On one quiet core, a table of 6,000 questions, reckoned from parts: --quick 5 minutes; whole (5 seeds, 3 models a seed, one where peers lie) about
-90 minutes, of which base 20, sizes 15, routing 5, poison 50, lookup 1: parts may run side by side.`
-
-const { values } = parseArgs({
-  options: {
-    table: { type: 'string' },
-    json: { type: 'boolean' },
-    /** One seed, few models and settings: a minute. */
-    quick: { type: 'boolean' },
-    only: { type: 'string' },
-    seeds: { type: 'string' },
-    /** So many of the table's models a seed, evenly spread; the next seed takes the next. */
-    models: { type: 'string' },
-    /** Questions tested a model and seed. */
-    tested: { type: 'string' },
-    /** Where charts go; none are drawn without it. */
-    charts: { type: 'string' },
-    help: { type: 'boolean' },
+const values = readArguments(import.meta.filename, {
+  table: { type: 'string', help: 'the folder of <name>.questions.jsonl and <name>.outcomes.csv; needed' },
+  json: { type: 'boolean', help: 'the figures alone, as JSON' },
+  quick: {
+    type: 'boolean',
+    help: 'one seed, few models and settings: 5 minutes on one quiet core; all of it takes about 90',
   },
+  only: {
+    type: 'string',
+    help: 'some of base (20 minutes), sizes (15), routing (5), poison (50), lookup (1), by comma; they may run side by side',
+  },
+  seeds: { type: 'string', help: 'how many; 5, or 1 with --quick' },
+  models: {
+    type: 'string',
+    help: "so many of the table's models a seed, evenly spread; the next seed takes the next; 3",
+  },
+  tested: { type: 'string', help: 'questions tested a model and seed; 1500, or 400 with --quick' },
+  charts: { type: 'string', help: 'the folder where charts go; none are drawn without it' },
 })
-if (values.help) {
-  console.log(HELP)
-  process.exit()
-}
 if (values.table === undefined)
   throw new Error('--table names the folder of <name>.questions.jsonl and <name>.outcomes.csv')
 const only = values.only?.split(',') ?? PARTS

@@ -5,12 +5,12 @@
 import { mkdtempDisposable, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { BUILT_IN_SPACE } from '../embeddings/table.ts'
 import { seededRandom, shuffle } from '../embeddings/train/corpus.ts'
 import { type ProfileName, profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { loadSpace } from '../router/space.ts'
+import { readArguments } from './arguments.ts'
 import { look } from './privacy/codes.ts'
 import { attackDepths, attackDictionary, drawByWeight, zipf } from './privacy/dictionary.ts'
 import { createDoor } from './privacy/door.ts'
@@ -27,17 +27,13 @@ const NAMES = Object.keys(profiles) as ProfileName[]
 const RATED = 3_000
 const REPEATED = 100
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    /** The folder that holds data/. */
-    data: { type: 'string', default: join(import.meta.dirname, '../../shared') },
-    dictionary: { type: 'string', default: '10000' },
-    targets: { type: 'string', default: '3000' },
-    seed: { type: 'string', default: '1' },
-    /** What `bench:outcomes` printed, for the skill that is kept. */
-    outcomes: { type: 'string' },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  data: { type: 'string', default: join(import.meta.dirname, '../../shared'), help: 'the folder that holds data/' },
+  dictionary: { type: 'string', default: '10000', help: 'likely questions that the insider knows' },
+  targets: { type: 'string', default: '3000', help: 'questions that were asked' },
+  seed: { type: 'string', default: '1', help: 'of what is drawn by lot' },
+  outcomes: { type: 'string', help: 'a file of what bench:outcomes printed, for the skill that is kept' },
 })
 const random = seededRandom(Number(values.seed))
 const kept = values.outcomes === undefined ? undefined : skillKept(await readFile(values.outcomes, 'utf8'))

@@ -6,22 +6,21 @@ import { createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { startSidecar } from '../demo/sidecar-process.ts'
+import { readArguments } from './arguments.ts'
 import { fill } from './proxy/fill.ts'
 import type { LoadOptions, LoadResult } from './proxy/load.ts'
 import { readQuestions } from './proxy/questions.ts'
 import { ANSWER, EVENTS } from './proxy/upstream.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    seconds: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '3' },
-    packets: { type: 'string', default: '100000' },
-    corpus: { type: 'string' },
-    portkey: { type: 'string' },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  seconds: { type: 'string', default: '3', help: 'of each measurement' },
+  rounds: { type: 'string', default: '3', help: 'of all measurements' },
+  packets: { type: 'string', default: '100000', help: 'live ones in the store' },
+  corpus: { type: 'string', help: 'a folder of .txt files, a question a line; made-up ones without it' },
+  portkey: { type: 'string', help: "the folder of Portkey's gateway; left out without it" },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 

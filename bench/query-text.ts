@@ -1,12 +1,14 @@
 /** Measures what finding the question in a request body costs, beside JSON.parse of the same body in the same run. */
 import { cpus } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { readQuery } from '../proxy/query-text.ts'
+import { readArguments } from './arguments.ts'
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
+const options = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+})
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void

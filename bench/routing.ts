@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { embedText } from '../embeddings/static.ts'
 import { BUILT_IN_SPACE } from '../embeddings/table.ts'
 import { seededRandom, shuffle } from '../embeddings/train/corpus.ts'
@@ -17,16 +16,22 @@ import { loadSpace } from '../router/space.ts'
 import { openDatabase } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
 import { unobserved } from '../router/telemetry.ts'
+import { readArguments } from './arguments.ts'
 import { readTable, type TableRow } from './routing/table.ts'
 
-const { values } = parseArgs({
-  options: {
-    table: { type: 'string', default: join(import.meta.dirname, '../../shared/data/outcomes/llmrouter-dc') },
-    json: { type: 'boolean' },
-    seeds: { type: 'string', default: '1' },
-    tagged: { type: 'boolean', default: false },
-    /** Before counting, every model's outcome is learnt of each question, as from logs, and not the chosen one's alone. */
-    logs: { type: 'boolean', default: false },
+const values = readArguments(import.meta.filename, {
+  table: {
+    type: 'string',
+    default: join(import.meta.dirname, '../../shared/data/outcomes/llmrouter-dc'),
+    help: 'the folder of <name>.questions.jsonl and <name>.outcomes.csv',
+  },
+  json: { type: 'boolean', help: 'the figures alone, as JSON' },
+  seeds: { type: 'string', default: '1', help: 'how many' },
+  tagged: { type: 'boolean', default: false, help: 'questions come with their domains' },
+  logs: {
+    type: 'boolean',
+    default: false,
+    help: "every model's outcome is learnt of each question before anything is counted, as from logs, and not the chosen one's alone",
   },
 })
 /** Asked and rated before anything is counted, and counted after. */

@@ -2,26 +2,32 @@
  * The swarm at sizes that no machine holds, by the same keyspace and interest code: `npm run simulate -- --nodes 100000`.
  * The same seed gives the same figures. What is simulated and what is assumed: docs/scaling.md.
  */
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.ts'
 import { simulatedTable } from './simulate/print.ts'
 import { ASSUMED, runSimulation } from './simulate/run.ts'
 import { rounded } from './swarm/fit.ts'
 
-const { values } = parseArgs({
-  options: {
-    nodes: { type: 'string', default: '100000' },
-    seed: { type: 'string', default: '1' },
-    lookups: { type: 'string', default: String(ASSUMED.lookups) },
-    /** Bits at which a routing table stops to split: kad-dht's own 6, or another. */
-    'prefix-bits': { type: 'string', default: '6' },
-    /** Median of the questions that a node is asked in a day. */
-    questions: { type: 'string', default: String(ASSUMED.questionsPerDay) },
-    /** Share of them that get feedback. */
-    feedback: { type: 'string', default: String(ASSUMED.feedbackShare) },
-    /** Median of the time between two nodes and back, ms. */
-    'round-trip-ms': { type: 'string', default: String(ASSUMED.roundTripMs) },
-    json: { type: 'boolean', default: false },
+const values = readArguments(import.meta.filename, {
+  nodes: { type: 'string', default: '100000', help: 'sizes of the swarm, by comma' },
+  seed: { type: 'string', default: '1', help: 'the same gives the same figures' },
+  lookups: { type: 'string', default: String(ASSUMED.lookups), help: 'look-ups that are simulated' },
+  'prefix-bits': {
+    type: 'string',
+    default: '6',
+    help: "bits at which a routing table stops to split: kad-dht's own 6, or another",
   },
+  questions: {
+    type: 'string',
+    default: String(ASSUMED.questionsPerDay),
+    help: 'median of the questions that a node is asked in a day',
+  },
+  feedback: { type: 'string', default: String(ASSUMED.feedbackShare), help: 'share of them that get feedback' },
+  'round-trip-ms': {
+    type: 'string',
+    default: String(ASSUMED.roundTripMs),
+    help: 'median of the time between two nodes and back, ms',
+  },
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
 })
 
 const begun = performance.now()

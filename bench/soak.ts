@@ -5,17 +5,15 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { startSidecar } from '../demo/sidecar-process.ts'
 import { startUpstream } from '../test/support/upstream.ts'
+import { readArguments } from './arguments.ts'
 import { readQuestions } from './proxy/questions.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    requests: { type: 'string', default: '100000' },
-    aborts: { type: 'string', default: '10000' },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  requests: { type: 'string', default: '100000', help: 'for the memory that is left behind' },
+  aborts: { type: 'string', default: '10000', help: 'clients that vanish' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 const CONNECTIONS = 32

@@ -3,7 +3,7 @@
  * `npm run bench:swarm -- --json`. What each figure means is said in docs/scaling.md, which `--write-docs` writes.
  */
 import { loadavg } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.ts'
 import { runSimulation } from './simulate/run.ts'
 import type { Simulated } from './simulate/simulation.ts'
 import { fitLine, quantile, rounded } from './swarm/fit.ts'
@@ -21,21 +21,15 @@ import { costsTable, idleTable, sharesTable, sizesTable, unrestTable } from './s
 import { readQuestions, SHARED } from './swarm/questions.ts'
 import { runConditions, writeDocs } from './swarm/write-docs.ts'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-    /** Sizes of the swarms, by comma. */
-    n: { type: 'string' },
-    /** Only these phases, by comma: sizes, shares, churn, idle, simulate. */
-    only: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    shared: { type: 'string', default: SHARED },
-    /** No phase begins that would last longer. */
-    'budget-s': { type: 'string', default: '600' },
-    /** Put everything into docs/scaling.md and draw its chart. */
-    'write-docs': { type: 'boolean', default: false },
-  },
+const values = readArguments(import.meta.filename, {
+  json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
+  quick: { type: 'boolean', default: false, help: 'few sizes, few questions' },
+  n: { type: 'string', help: 'sizes of the swarms, by comma' },
+  only: { type: 'string', help: 'some of the phases sizes, shares, churn, idle, simulate, by comma' },
+  seed: { type: 'string', default: '1', help: 'of what is drawn by lot' },
+  shared: { type: 'string', default: SHARED, help: 'the folder that holds data/' },
+  'budget-s': { type: 'string', default: '600', help: 'no phase begins that would last longer, s' },
+  'write-docs': { type: 'boolean', default: false, help: 'put everything into docs/scaling.md and draw its chart' },
 })
 const [loadBefore = Number.NaN] = loadavg()
 const say = values.json ? () => undefined : (line: string) => console.log(line)

@@ -14,6 +14,8 @@ export class NoCheckoutError extends Error {
 export interface Script {
   name: string
   file: string
+  /** Node's own. */
+  flags: readonly string[]
 }
 
 /**
@@ -27,8 +29,9 @@ export function scriptsOf(pattern: RegExp): Script[] {
   const root = dirname(manifest)
   const { scripts } = JSON.parse(readFileSync(manifest, 'utf8')) as { scripts: Record<string, string> }
   const found = Object.entries(scripts).flatMap(([name, command]) => {
-    const [, file] = /^node (\S+\.ts)$/.exec(command) ?? []
-    return pattern.test(name) && file !== undefined ? [{ name, file: join(root, file) }] : []
+    const [, flags = '', file] = /^(?:exec )?node ((?:--\S+ )*)(\S+\.ts)$/.exec(command) ?? []
+    if (!pattern.test(name) || file === undefined) return []
+    return [{ name, file: join(root, file), flags: flags.split(' ').filter(flag => flag !== '') }]
   })
   const here = found.filter(({ file }) => existsSync(file))
   if (here.length === 0) throw missing()
@@ -40,8 +43,12 @@ function missing(): NoCheckoutError {
 }
 
 /** Its exit code; 1 where a signal ended it. It speaks for itself. */
-export async function runScript({ file }: Script, args: readonly string[], signal: AbortSignal): Promise<number> {
-  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'inherit', 'inherit'] })
+export async function runScript(
+  { file, flags }: Script,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const child = spawn(process.execPath, [...flags, file, ...args], { stdio: ['ignore', 'inherit', 'inherit'] })
   const stop = () => child.kill('SIGTERM')
   signal.addEventListener('abort', stop, { once: true })
   try {

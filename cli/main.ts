@@ -2,6 +2,7 @@
 /** The one entry of the command line: finds the command, gives it the process's streams and signals, sets the exit code. */
 import { constants } from 'node:os'
 import { nearestName } from '../proxy/config/nearest-name.ts'
+import { onStopSignal } from '../proxy/stop-signals.ts'
 import { version } from '../proxy/version.ts'
 import { type CommandIo, UsageError } from './command.ts'
 import { type CommandEntry, commands } from './commands.ts'
@@ -75,13 +76,10 @@ function describe(error: unknown): string {
 
 const interrupted = new AbortController()
 let exitInterrupted = EXIT_FAILED
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  // Once: a second signal ends the process at once, should the command not listen.
-  process.once(name, () => {
-    exitInterrupted = EXIT_SIGNALLED + constants.signals[name]
-    interrupted.abort()
-  })
-}
+onStopSignal(name => {
+  exitInterrupted = EXIT_SIGNALLED + constants.signals[name]
+  interrupted.abort()
+})
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // `qis … | head` has read enough.
   if (error.code === 'EPIPE') process.exit()

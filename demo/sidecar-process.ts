@@ -73,7 +73,7 @@ export async function startSidecar(
 /** Those of `npm start`, whose own process would stand between us and the sidecar's signals. */
 function startArguments(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }
-  return scripts.start.split(' ').slice(1)
+  return scripts.start.replace(/^exec node /, '').split(' ')
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -1,11 +1,12 @@
 /** The composition root: builds every part from the configuration, and disposes of them in reverse. */
 
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createThreadedNetwork } from '../router/network/threaded.ts'
+import { makePrivateFolder } from '../router/private-file.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { openDatabase, type Schema } from '../router/store/database.ts'
 import { createSqliteStore, routerSchema } from '../router/store/sqlite.ts'
@@ -86,7 +87,7 @@ export async function createSidecar(
   live.follow(({ logLevel }) => {
     for (const one of loggers) one.level = logLevel
   })
-  await mkdir(config.dataDir, { recursive: true })
+  await makePrivateFolder(config.dataDir)
 
   const identity = await loadIdentity(join(config.dataDir, 'identity.key'))
   const receiptKeys = await loadReceiptKeys(join(config.dataDir, 'receipt.key'))

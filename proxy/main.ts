@@ -20,6 +20,7 @@ import {
 } from './config.ts'
 import { handleHangUp } from './hang-up.ts'
 import { createPracticeModel } from './practice/server.ts'
+import { onStopSignal } from './stop-signals.ts'
 import { findUpstream } from './upstream/find.ts'
 
 const USAGE = `qis-sidecar: a proxy in front of an OpenAI-compatible LLM server that learns from other deployments
@@ -168,8 +169,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const stop = new AbortController()
-  // Once: a second signal ends the process at once.
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  onStopSignal(() => stop.abort())
   return runSidecar({ environment: process.env, flags }, process.stderr, stop.signal)
 }
 

@@ -1,5 +1,6 @@
 /** Secrets in files of their own: made on first use, readable by their owner alone, never half written. */
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { PRIVATE_FILE } from './private-file.ts'
 
 /** @throws NodeJS.ErrnoException when the file is there but cannot be read, or cannot be made */
 export async function readOrCreate(file: string, create: () => Promise<string> | string): Promise<string> {
@@ -7,7 +8,7 @@ export async function readOrCreate(file: string, create: () => Promise<string> |
   if (stored !== undefined) return stored
   const draft = `${file}.${process.pid}.new`
   try {
-    await writeFile(draft, `${await create()}\n`, { mode: 0o600 })
+    await writeFile(draft, `${await create()}\n`, { mode: PRIVATE_FILE })
     // Unlike a rename, a link does not replace what another process has made meanwhile.
     await link(draft, file).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error

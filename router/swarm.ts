@@ -1,9 +1,10 @@
 /** The files that close a swarm: its key, its members, where to start. And the invitation that carries them to another site. */
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
+import { makePrivateFolder, PRIVATE_FILE } from './private-file.ts'
 
 export interface Swarm {
   /** Text of a pre-shared key file, as other libp2p programs have it. */
@@ -25,7 +26,8 @@ const BOOTSTRAP_FILE = 'bootstrap.txt'
 
 const KEY_HEAD = '/key/swarm/psk/1.0.0/\n/base16/\n'
 const KEY = /^\/key\/swarm\/psk\/1\.0\.0\/\n\/base16\/\n[0-9a-f]{64}$/
-const INVITE_HEAD = 'qis1.'
+/** How an invitation begins. */
+export const INVITE_HEAD = 'qis1.'
 const MAX_MEMBERS = 10_000
 
 export function createSwarmKey(): string {
@@ -56,7 +58,7 @@ export async function readSwarm(folder: string): Promise<Swarm | undefined> {
 
 /** Writes what is there; the key last, since a folder with a key is one that is used. */
 export async function writeSwarm(folder: string, { key, members, bootstrap }: Swarm): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makePrivateFolder(folder)
   if (members !== undefined) {
     const lines = [...members].map(([id, name]) => `${id} ${name}`.trim())
     await replaceFile(join(folder, MEMBERS_FILE), lines)
@@ -70,23 +72,45 @@ export function encodeInvite({ key, members, bootstrap }: Swarm): string {
   return INVITE_HEAD + Buffer.from(JSON.stringify(content)).toString('base64url')
 }
 
-/** @throws {SwarmInvalidError} */
+/**
+ * @param text holds the invitation somewhere: mail programs put words before it and break it into lines
+ * @throws {SwarmInvalidError}
+ */
 export function decodeInvite(text: string): Swarm {
-  const token = text.trim()
-  try {
-    if (!token.startsWith(INVITE_HEAD)) throw new SyntaxError(`it does not begin with ${INVITE_HEAD}`)
-    const content: unknown = JSON.parse(Buffer.from(token.slice(INVITE_HEAD.length), 'base64url').toString())
-    if (typeof content !== 'object' || content === null) throw new TypeError('it holds no object')
-    const { key, bootstrap, members } = content as { key?: unknown; bootstrap?: unknown; members?: unknown }
-    return {
-      key: checkKey(KEY_HEAD + String(key), 'its key'),
-      bootstrap: addressesIn(textsOf(bootstrap).join('\n'), 'its bootstrap addresses'),
-      members: members === undefined ? undefined : new Map(membersIn(rowsOf(members).join('\n'), 'its members')),
+  let fault: unknown = new SyntaxError(`there is no ${INVITE_HEAD} in it`)
+  for (let at = text.indexOf(INVITE_HEAD); at >= 0; at = text.indexOf(INVITE_HEAD, at + 1)) {
+    try {
+      return decodeContent(text.slice(at + INVITE_HEAD.length))
+    } catch (error) {
+      fault = error
     }
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new SwarmInvalidError(`this is no whole invitation (${reason}): have it sent again, in one piece`, { cause })
   }
+  const reason = fault instanceof Error ? fault.message : String(fault)
+  throw new SwarmInvalidError(`this is no whole invitation (${reason}): have it sent again`, { cause: fault })
+}
+
+/** Line breaks, the marks of quoted mail before lines, and those of quoted-printable at their ends. */
+const MAIL = /=\r?\n|[\s>|]/g
+
+/** @param text from the first character of the content; what stands behind it is of no account */
+function decodeContent(text: string): Swarm {
+  const [code = ''] = /^[\w-]*/.exec(text.replace(MAIL, '')) ?? []
+  const content: unknown = JSON.parse(firstObject(Buffer.from(code, 'base64url').toString()))
+  if (typeof content !== 'object' || content === null) throw new TypeError('it holds no object')
+  const { key, bootstrap, members } = content as { key?: unknown; bootstrap?: unknown; members?: unknown }
+  return {
+    key: checkKey(KEY_HEAD + String(key), 'its key'),
+    bootstrap: addressesIn(textsOf(bootstrap).join('\n'), 'its bootstrap addresses'),
+    members: members === undefined ? undefined : new Map(membersIn(rowsOf(members).join('\n'), 'its members')),
+  }
+}
+
+/** Without what follows it: words of the next line, which are base64 as well. */
+function firstObject(json: string): string {
+  for (const { 0: found, index } of json.matchAll(/"(?:[^"\\]|\\.)*"|\}/g)) {
+    if (found === '}') return json.slice(0, index + 1)
+  }
+  throw new SyntaxError('its end is missing')
 }
 
 /** What both say, of the same swarm. */
@@ -165,6 +189,6 @@ async function readIfThere(file: string): Promise<string | undefined> {
 
 async function replaceFile(file: string, lines: readonly string[]): Promise<void> {
   const draft = `${file}.${process.pid}.new`
-  await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600 })
+  await writeFile(draft, `${lines.join('\n')}\n`, { mode: PRIVATE_FILE })
   await rename(draft, file)
 }

@@ -2,26 +2,26 @@
  * How well the estimator's hyperparameters fit a table, by log loss on the questions that are not tested: one after another
  * is moved along a grid, and what is chosen is judged on each task by a choice made on all the others.
  */
-import { parseArgs } from 'node:util'
 import { PROBES } from '../../router/comparison.ts'
 import { modelVariant } from '../../router/model-variant.ts'
 import { assess, MAX_NEIGHBOURS, MIN_SIMILARITY } from '../../router/synthesis/estimator.ts'
 import { FITTED, type Hyperparameters } from '../../router/synthesis/kernel.ts'
+import { readArguments } from '../arguments.ts'
 import { logLoss, mean } from './figures.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { dealOut, domainOf, type Scenario, settle, type World } from './scenario.ts'
 import { NOW } from './site.ts'
 import { deal, readTable } from './table.ts'
 
-const { values } = parseArgs({
-  options: {
-    table: { type: 'string' },
-    /** Questions asked a model; the others become packets. */
-    asked: { type: 'string', default: '300' },
-    models: { type: 'string', default: '3' },
-    passes: { type: 'string', default: '1' },
-    /** Questions that `bench:outcomes` tests under its first seed, which are left out here. */
-    tested: { type: 'string', default: '1500' },
+const values = readArguments(import.meta.filename, {
+  table: { type: 'string', help: 'the folder of <name>.questions.jsonl and <name>.outcomes.csv; needed' },
+  asked: { type: 'string', default: '300', help: 'questions asked a model; the others become packets' },
+  models: { type: 'string', default: '3', help: 'how many of the table' },
+  passes: { type: 'string', default: '1', help: 'over all hyperparameters' },
+  tested: {
+    type: 'string',
+    default: '1500',
+    help: 'questions that bench:outcomes tests under its first seed, left out here',
   },
 })
 if (values.table === undefined)

@@ -16,7 +16,7 @@ export const exporting: Command = {
 
 Prints every row of the database in QIS_DATA as it is at one moment: one JSON object a line, with the name of its table,
 its columns, and for a packet what it says. The sidecar may run meanwhile. This includes the texts of comments and
-corrections.
+corrections: a file made by > can be read by others unless umask 077 was said before.
 
 Options:
   --format jsonl   the only one there is

@@ -1,9 +1,9 @@
 /** `qis identity`: who this node is to others. */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readConfig } from '../../proxy/config.ts'
 import { loadIdentity } from '../../router/identity.ts'
+import { makePrivateFolder } from '../../router/private-file.ts'
 import type { Command } from '../command.ts'
 
 export const identity: Command = {
@@ -17,7 +17,7 @@ QIS_DATA, which is made now if it is not there, and never leaves. The id is no s
   async run(args, { out, env }) {
     parseArgs({ args: [...args], options: {} })
     const { dataDir } = readConfig(env)
-    await mkdir(dataDir, { recursive: true })
+    await makePrivateFolder(dataDir)
     const { id } = await loadIdentity(join(dataDir, 'identity.key'))
     out.write(`${id}\n`)
     return 0

@@ -1,6 +1,5 @@
 /** `qis relay`: a meeting place for sites that nobody can connect to. */
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
@@ -8,6 +7,7 @@ import { readConfig } from '../../proxy/config.ts'
 import { openSwarmAccess } from '../../proxy/swarm-access.ts'
 import { loadIdentity } from '../../router/identity.ts'
 import { startRelay } from '../../router/network/relay.ts'
+import { makePrivateFolder } from '../../router/private-file.ts'
 import type { Command } from '../command.ts'
 
 export const relay: Command = {
@@ -26,7 +26,7 @@ if there is one; only its members can use it then.
     parseArgs({ args: [...args], options: {} })
     const config = readConfig(env)
     const logger = pino({ name: 'qis-relay', level: config.logLevel }, err)
-    await mkdir(config.dataDir, { recursive: true })
+    await makePrivateFolder(config.dataDir)
     const { privateKey } = await loadIdentity(join(config.dataDir, 'identity.key'))
     await using parts = new AsyncDisposableStack()
     const folder = config.swarm ?? join(config.dataDir, 'swarm')

@@ -1,16 +1,18 @@
 /** `qis swarm`: makes a swarm that only invited sites can join, invites them, and joins one. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { nearestName } from '../../proxy/config/nearest-name.ts'
 import { readConfig } from '../../proxy/config.ts'
 import { loadIdentity } from '../../router/identity.ts'
+import { makePrivateFolder } from '../../router/private-file.ts'
 import {
   checkAddress,
   checkPeerId,
   createSwarmKey,
   decodeInvite,
   encodeInvite,
+  INVITE_HEAD,
   mergeSwarms,
   readSwarm,
   type Swarm,
@@ -43,8 +45,9 @@ create  makes the key without which nobody can speak to this swarm, in the folde
         --address is where others can connect to this node; --members admits listed peers only, first of all this one.
 invite  prints an invitation: one line that holds the key, so treat it like a password. PEER_ID (of qis identity, at the
         site invited) is needed where members are listed, and puts it on the list.
-join    takes an invitation, or the name of a file that holds one, into the same folder. A newer invitation to the same
-        swarm adds its members and addresses to those known.
+join    takes an invitation, or the name of a file that holds one, into the same folder; words around it and line breaks
+        in it, as mail programs make them, do no harm. A newer invitation to the same swarm adds its members and
+        addresses to those known.
 show    prints the swarm's name, addresses and members, and not its key. The name is the same at every site.
 
 A running sidecar sees a change of these files within seconds and need not be restarted. docs/swarm.md tells how two
@@ -59,7 +62,7 @@ hospitals join.
     }
     const config = readConfig(io.env)
     const folder = config.swarm ?? join(config.dataDir, 'swarm')
-    await mkdir(config.dataDir, { recursive: true })
+    await makePrivateFolder(config.dataDir)
     const { id } = await loadIdentity(join(config.dataDir, 'identity.key'))
     await run(args, { folder, id }, io)
     return 0
@@ -104,10 +107,9 @@ async function invite(args: readonly string[], { folder }: Place, { out, err }: 
 }
 
 async function joining(args: readonly string[], { folder, id }: Place, { out }: CommandIo): Promise<void> {
-  const [given, ...more] = parseArgs({ args: [...args], allowPositionals: true }).positionals
-  if (given === undefined || more.length > 0)
-    throw new UsageError('join needs one invitation, or a file that holds one')
-  const invited = decodeInvite(given.startsWith('qis1.') ? given : await readInvite(given))
+  const given = parseArgs({ args: [...args], allowPositionals: true }).positionals.join(' ')
+  if (given === '') throw new UsageError('join needs an invitation, or a file that holds one')
+  const invited = decodeInvite(given.includes(INVITE_HEAD) ? given : await readInvite(given))
   if (invited.members && !invited.members.has(id)) {
     throw new SwarmInvalidError(`this invitation is not for this node: have ${id} invited`)
   }

@@ -14,6 +14,8 @@ const database = about('database')
 
 const LITTLE_ROOM_BYTES = 512 << 20
 const OTHERS = 0o077
+/** Orchestrators let a group share a volume. */
+const STRANGERS = 0o007
 
 export async function checkFiles({ dataDir }: Config): Promise<Finding[]> {
   if (!(await exists(dataDir))) return [await checkParent(dataDir)]
@@ -38,11 +40,14 @@ async function checkFolder(dataDir: string): Promise<Finding> {
   }
   const { bavail, bsize } = await statfs(dataDir)
   const free = bavail * bsize
-  if (free >= LITTLE_ROOM_BYTES) return data.ok(dataDir)
-  return data.warning(
-    `only ${Math.round(free / (1 << 20))} MiB are free where ${dataDir} is`,
-    'make room: feedback is refused when the disk is full',
-  )
+  if (free < LITTLE_ROOM_BYTES) {
+    return data.warning(
+      `only ${Math.round(free / (1 << 20))} MiB are free where ${dataDir} is`,
+      'make room: feedback is refused when the disk is full',
+    )
+  }
+  if (((await stat(dataDir)).mode & STRANGERS) === 0) return data.ok(dataDir)
+  return data.warning(`other users of this machine can look into ${dataDir}`, `chmod 700 ${dataDir}`)
 }
 
 /** Why nothing can be written there; by trying, since permissions do not tell of read-only file systems. */

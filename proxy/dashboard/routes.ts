@@ -46,7 +46,10 @@ export function pageRoutes(app: FastifyInstance, { admits }: Pick<Access, 'admit
       return reply.type(type).send(bytes)
     })
   }
-  app.get('/qis', { config: { for: 'visitors' } }, async (_request, reply) => reply.redirect('qis/', 308))
+  // From the bare address too. Paths are relative: a gateway may put something before them.
+  for (const path of ['/', '/qis']) {
+    app.get(path, { config: { for: 'visitors' } }, async (_request, reply) => reply.redirect('qis/', 308))
+  }
 }
 
 /** Behind the admin token; bodies are parsed as JSON. */

@@ -4,6 +4,7 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { PRIVATE_FILE } from '../private-file.ts'
 import type { Logger } from '../telemetry.ts'
 import type { Node } from './node.ts'
 
@@ -27,7 +28,7 @@ export async function openAddressBook(file: string | undefined, logger: Logger):
     const lines = [...new Set([...(await present(node)), ...known])].slice(0, MAX_PEERS * MAX_ADDRESSES)
     if (lines.join() === known.join()) return
     const draft = `${target}.new`
-    await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600 })
+    await writeFile(draft, `${lines.join('\n')}\n`, { mode: PRIVATE_FILE })
     await rename(draft, target)
     known = lines
   }

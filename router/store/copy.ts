@@ -1,7 +1,8 @@
 /** What another process may take from a database while the sidecar that owns it writes on: a copy, or its rows. */
-import { chmod, rename, rm, stat } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { encodePayload, readKeptPacket } from '../packet.ts'
+import { makePrivateFile } from '../private-file.ts'
 import { DatabaseError } from './database.ts'
 
 /** In one step: with more of them, every write of the sidecar in between would start the copy anew. */
@@ -19,6 +20,7 @@ export async function backUp(file: string, target: string, signal: AbortSignal):
   const partial = `${target}.partial`
   await rm(partial, { force: true })
   try {
+    makePrivateFile(partial)
     {
       using database = openToRead(file)
       signal.throwIfAborted()
@@ -26,7 +28,6 @@ export async function backUp(file: string, target: string, signal: AbortSignal):
     }
     signal.throwIfAborted()
     checkWhole(partial)
-    await chmod(partial, 0o600)
     await rename(partial, target)
     return (await stat(target)).size
   } catch (error) {

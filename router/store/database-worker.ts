@@ -4,6 +4,7 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { closeToOthers, makePrivateFile } from '../private-file.ts'
 import {
   type DatabaseErrorCode,
   type Durability,
@@ -32,6 +33,11 @@ const MAX_GROUP = 256
 const MAX_IDLE_LOG_BYTES = 16 << 20
 
 function open(): DatabaseSync {
+  if (file !== ':memory:') {
+    makePrivateFile(file)
+    // SQLite makes these like the file itself; those of an earlier version may be there.
+    for (const suffix of ['-wal', '-shm']) closeToOthers(file + suffix)
+  }
   const db = new DatabaseSync(file, { timeout: busyTimeoutMs })
   try {
     checkWhole(db, file)

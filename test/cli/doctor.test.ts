@@ -149,7 +149,7 @@ suite('qis doctor names what is wrong:', () => {
       'fault',
       /identity\.key does not hold an Ed25519 key: restore it/,
       async ({ env }) => {
-        await mkdir(env.QIS_DATA)
+        await mkdir(env.QIS_DATA, { mode: 0o700 })
         await writeFile(join(env.QIS_DATA, 'identity.key'), 'rubbish', { mode: 0o600 })
         return {}
       },
@@ -159,9 +159,19 @@ suite('qis doctor names what is wrong:', () => {
       'warning',
       /other users of this machine can read .*receipt\.key.*chmod 600/,
       async ({ env }) => {
-        await mkdir(env.QIS_DATA)
+        await mkdir(env.QIS_DATA, { mode: 0o700 })
         await writeFile(join(env.QIS_DATA, 'receipt.key'), Buffer.alloc(32, 7).toString('base64'))
         await chmod(join(env.QIS_DATA, 'receipt.key'), 0o644)
+        return {}
+      },
+    ],
+    [
+      'a folder of data that others can look into',
+      'warning',
+      /other users of this machine can look into .*data.*chmod 700/,
+      async ({ env }) => {
+        await mkdir(env.QIS_DATA, { mode: 0o700 })
+        await chmod(env.QIS_DATA, 0o755)
         return {}
       },
     ],
@@ -170,7 +180,7 @@ suite('qis doctor names what is wrong:', () => {
       'fault',
       /qis\.db is not a readable database.*restore a backup/,
       async ({ env }) => {
-        await mkdir(env.QIS_DATA)
+        await mkdir(env.QIS_DATA, { mode: 0o700 })
         await writeFile(join(env.QIS_DATA, 'qis.db'), 'rubbish '.repeat(2_000))
         return {}
       },

@@ -2,12 +2,18 @@ import assert from 'node:assert/strict'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { readSwarm } from '../../router/swarm.ts'
+import { createSwarmKey, decodeInvite, encodeInvite, readSwarm } from '../../router/swarm.ts'
 import { until } from '../support/poll.ts'
 import { qis, startQis } from '../support/qis.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const ADDRESS = '/ip4/203.0.113.7/tcp/4001'
+
+const MEMBER = '12D3KooWRWiqaKFWpKggdS64Udvbzu49sJco1QPTzeKFGQEMu9fq'
+
+function lines(text: string, length: number): string[] {
+  return text.match(new RegExp(`.{1,${length}}`, 'g')) ?? []
+}
 
 async function sites(...names: string[]) {
   const folder = await tempFolder()
@@ -71,6 +77,44 @@ suite('qis swarm', () => {
     const other = await b.qis('swarm', 'join', file)
     assert.equal(other.code, 1)
     assert.match(other.err, /another swarm/)
+  })
+
+  for (const [what, wrap] of [
+    ['words around it', (line: string) => `Dear B,\nrun qis swarm join with qis1. and so on:\n\n  ${line}\n\nBest, A`],
+    ['broken into lines', (line: string) => `${lines(line, 76).join('\r\n')}\r\n-- \r\nA. B.\r\n`],
+    [
+      'quoted in an answer',
+      (line: string) =>
+        lines(line, 40)
+          .map(part => `> > ${part}\n`)
+          .join(''),
+    ],
+    ['quoted-printable', (line: string) => `Here:=20\r\n${lines(line, 75).join('=\r\n')}\r\n`],
+    ['in brackets', (line: string) => `(<${line}>).`],
+  ] as const) {
+    test(`an invitation is found as mail programs leave it: ${what}`, () => {
+      for (const name of ['B', 'B {"}" of the town', 'St. Mary’s']) {
+        const swarm = { key: createSwarmKey(), bootstrap: [ADDRESS], members: new Map([[MEMBER, name]]) }
+        const line = encodeInvite(swarm)
+        assert.deepEqual(decodeInvite(wrap(line)), swarm)
+        assert.throws(() => decodeInvite(wrap(line.slice(0, -8))), { code: 'ERR_SWARM_INVALID' })
+      }
+    })
+  }
+
+  test('joins by a file with words around the invitation, and by what was pasted without quotes', async () => {
+    await using there = await sites('a', 'b', 'c')
+    const [a, b, c] = there.of
+    assert.ok(a && b && c)
+    await a.qis('swarm', 'create')
+    const { out } = await a.qis('swarm', 'invite')
+    const file = join(there.path, 'mail.txt')
+    await writeFile(file, `Dear B, here it is:\n${lines(out.trim(), 60).join('\n')}\nYours, A\n`)
+    assert.equal((await b.qis('swarm', 'join', file)).code, 0)
+    assert.equal((await c.qis('swarm', 'join', 'here:', ...lines(out.trim(), 60))).code, 0)
+    const folders = [a, b, c].map(({ data }) => readSwarm(join(data, 'swarm')))
+    const [own, ...others] = await Promise.all(folders)
+    for (const other of others) assert.equal(other?.key, own?.key)
   })
 
   test('a newer invitation adds to what is known', async () => {

@@ -31,8 +31,10 @@ suite('the files of the dashboard', () => {
       const again = await fetch(`${site.admin}/qis/${path}`, { headers: { 'if-none-match': etag } })
       assert.deepEqual([again.status, await again.text()], [304, ''])
     }
-    const moved = await fetch(`${site.admin}/qis`, { redirect: 'manual' })
-    assert.deepEqual([moved.status, moved.headers.get('location')], [308, 'qis/'])
+    for (const path of ['/qis', '/']) {
+      const moved = await fetch(site.admin + path, { redirect: 'manual' })
+      assert.deepEqual([moved.status, moved.headers.get('location')], [308, 'qis/'], path)
+    }
     for (const path of ['/qis/page/', '/qis/page/../../metrics', '/qis/page/%2e%2e/index.html', '/qis/page/x.js']) {
       assert.equal((await fetch(site.admin + path)).status, 401, path)
     }

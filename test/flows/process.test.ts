@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
 import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
+import { isRunning } from '../support/children.ts'
 import { until } from '../support/poll.ts'
 import { chat } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
@@ -44,6 +47,16 @@ async function refusal(settings: Record<string, string>): Promise<string> {
   const said = lines.filter(line => line !== '')
   assert.equal(said.length, 1, failure)
   return said[0] ?? ''
+}
+
+const DATABASE = ['qis.db 600', 'qis.db-shm 600', 'qis.db-wal 600']
+
+/** Of a folder and what is in it: names, and who may do what. */
+async function modes(folder: string): Promise<string[]> {
+  const files = (await readdir(folder)).sort().map(name => join(folder, name))
+  return Promise.all(
+    [folder, ...files].map(async path => `${basename(path)} ${((await stat(path)).mode & 0o777).toString(8)}`),
+  )
 }
 
 suite('a start that cannot succeed says why in one line and leaves everything as it was', () => {
@@ -100,6 +113,28 @@ suite('a start that cannot succeed says why in one line and leaves everything as
 })
 
 suite('a running sidecar', () => {
+  test('lets nobody else read its data, whatever the umask', async () => {
+    await using site = await run()
+    await using sidecar = await startSidecar(site.settings, ['sh', '-c', 'umask 0 && exec "$@"', 'sh'])
+    await chat(sidecar.data, 'hello')
+    const data = site.settings.QIS_DATA
+    assert.deepEqual(await modes(data), ['data 700', 'identity.key 600', ...DATABASE, 'receipt.key 600'])
+  })
+
+  test('takes from others what an earlier version let them read', async () => {
+    await using site = await run()
+    const data = site.settings.QIS_DATA
+    await mkdir(data)
+    using earlier = new DatabaseSync(join(data, 'qis.db'))
+    earlier.exec('PRAGMA journal_mode = WAL; CREATE TABLE old (text TEXT); SELECT * FROM old')
+    for (const name of await readdir(data)) await chmod(join(data, name), 0o666)
+    await using _ = await startSidecar(site.settings)
+    assert.deepEqual(
+      (await modes(data)).filter(line => line.startsWith('qis.db')),
+      DATABASE,
+    )
+  })
+
   test('serves on when the port for its peers is taken, and says so', async () => {
     await using site = await run()
     await using taken = await takenPort()
@@ -141,6 +176,44 @@ suite('a running sidecar', () => {
     sidecar.child.kill('SIGTERM')
     await assert.rejects(response.text())
     assert.deepEqual(await exited, [0, null])
+  })
+
+  for (const [how, end] of [
+    ['SIGTERM to npm', (npm: ChildProcess) => npm.kill('SIGTERM')],
+    [
+      'Ctrl-C, of which npm tells it again',
+      (npm: ChildProcess, pid: number) => npm.kill('SIGINT') && process.kill(pid, 'SIGINT'),
+    ],
+  ] as const) {
+    test(`started with npm start: finishes the answers under way after ${how}, and leaves nothing running`, async () => {
+      await using site = await run()
+      site.upstream.mode = 'stream-gated'
+      await using npm = await startSidecar(site.settings, [], ['npm', '--silent', 'start'])
+      const { pid } = JSON.parse(npm.log.at(-1) ?? '') as { pid: number }
+      using _ = { [Symbol.dispose]: () => void (isRunning(pid) && process.kill(pid, 'SIGKILL')) }
+      assert.notEqual(pid, npm.child.pid)
+      const response = await chat(npm.data, 'hello')
+      const seen = await site.upstream.nextRequest()
+      const exited = once(npm.child, 'exit')
+      end(npm.child, pid)
+      await until('it to stop', () => npm.log.some(line => line.includes('stopping')))
+      seen.release(CHAT_EVENTS.length)
+      assert.equal(await response.text(), CHAT_EVENTS.join(''))
+      assert.deepEqual(await exited, [0, null])
+      assert.ok(!isRunning(pid))
+    })
+  }
+
+  test('ends at once at a second signal that comes later', async () => {
+    await using site = await run()
+    site.upstream.mode = 'stream-gated'
+    await using sidecar = await startSidecar(site.settings)
+    const response = await chat(sidecar.data, 'hello')
+    const exited = once(sidecar.child, 'exit')
+    const endAgain = () => sidecar.child.signalCode ?? (sidecar.child.kill('SIGTERM') ? undefined : 'gone')
+    await until('it to end', endAgain, { deadlineMs: 20_000, everyMs: 100 })
+    await assert.rejects(response.text())
+    assert.deepEqual(await exited, [null, 'SIGTERM'])
   })
 
   test('asks for the token when it can be reached from other machines, but never of a proxied request', async () => {
