@@ -74,6 +74,7 @@ function describe(run: DryRun, active: boolean): string {
 const WHY: Record<NonNullable<DryRun['withheld']>, string> = {
   rare: 'since too few reference texts are like it',
   domain: 'since its domain is not shared (QIS_SHARE_DOMAINS, QIS_PRIVATE_DOMAINS)',
+  guess: 'since it is a guess of a rule',
   unchanged: 'since it says nothing new',
 }
 

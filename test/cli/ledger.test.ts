@@ -161,8 +161,8 @@ suite('qis ledger --dry-run', () => {
     assert.match(standard.said.qsh, /^[0-9a-f]{2,4}$/)
     assert.ok(open.said.qsh.startsWith(standard.said.qsh) && standard.said.qsh.startsWith(clinical.said.qsh))
     assert.deepEqual(
-      [standard.said.ci, standard.said.ct, standard.said.d, standard.said.mv],
-      [0.85, 'factual', 'travel', 'llama-3'],
+      [open.said.ci, standard.said.ci, standard.said.ct, standard.said.d, standard.said.mv],
+      [0.85, undefined, 'factual', 'travel', 'llama-3'],
     )
     assert.deepEqual([clinical.said.ci, clinical.said.ct, clinical.said.ep], [undefined, undefined, 2])
     assert.ok(Math.abs(clinical.oneWithProbability - 1 / (1 + Math.exp(2))) < 1e-9)
