@@ -30,7 +30,7 @@ export const sharingVariables = {
   profile: {
     name: 'QIS_PROFILE',
     default: 'standard',
-    help: 'how coarsely outcomes leave: standard; clinical (coarser still, ratings with noise, and nobody learns what is asked here); or open, for labs',
+    help: 'how coarsely outcomes leave: standard; clinical (coarser still, only ratings by people and evaluators and those with noise, and what is listened for tells no more than the domains); or open, for labs',
     parse: oneOf(...(Object.keys(profiles) as ProfileName[])),
   },
   interest: {
