@@ -50,8 +50,9 @@ export function isShared(domain: string, { only, never = [] }: SharedDomains): b
  */
 export type Withheld = 'rare' | 'domain' | 'guess' | 'unchanged'
 
-/** Reference counts exist for prefixes of these many digits, deepest first. */
-const COUNTED_DIGITS = [4, 3, 2] as const
+/** Reference counts exist for prefixes of two digits, and of these many. */
+const FURTHER_DIGITS = [3, 4] as const
+const DIGITS = [...'0123456789abcdef']
 
 /** What `referenceTexts` of fingerprint.ts tells about one code. */
 export type CountReference = (code: string, digits: 2 | 3 | 4) => number
@@ -70,8 +71,9 @@ export interface DisclosureOptions {
 }
 
 /**
- * The packet that may leave for this outcome, or why none may. Its fingerprint is the longest prefix that at least k
- * reference texts share (k-map, Sweeney 2001: every disclosed class holds at least k members of a reference population).
+ * The packet that may leave for this outcome, or why none may. Its fingerprint is cut so that at least
+ * k reference texts would leave with the same (k-map, Sweeney 2001: every disclosed class holds at least k members of a
+ * reference population).
  * Its revision counts what has left, not how often minds have changed here.
  *
  * @param left packets about this answer that have left before, oldest first
@@ -147,9 +149,28 @@ export function departureTime({ delayMeanS, delayCapS }: DisclosureProfile, rand
   return Math.floor(now + Math.min(-Math.log(1 - random()) * delayMeanS, delayCapS))
 }
 
-/** The longest prefix of a code that at least `k` reference texts share; undefined when not even its cell is. */
+/**
+ * The longest prefix of a code that at least `k` reference texts share which are told by that prefix as well: whoever knows the
+ * rule also knows which texts would have been told by more digits. Undefined when not even its cell is.
+ */
 export function coarsened(code: string, k: number, referenceTexts: CountReference): string | undefined {
   if (k <= 1) return code
-  const digits = COUNTED_DIGITS.find(depth => code.length >= depth && referenceTexts(code, depth) >= k)
-  return digits && code.slice(0, digits)
+  if (referenceTexts(code, 2) < k) return undefined
+  let digits = 2
+  for (const more of FURTHER_DIGITS) {
+    if (code.length < more || !mayTell(code, more, k, referenceTexts)) break
+    digits = more
+  }
+  return code.slice(0, digits)
+}
+
+/** Whether a prefix of so many digits may be told, where one digit less may. */
+function mayTell(code: string, digits: 3 | 4, k: number, referenceTexts: CountReference): boolean {
+  if (referenceTexts(code, digits) < k) return false
+  const counts = DIGITS.map(last => referenceTexts(code.slice(0, digits - 1) + last, digits))
+  const enough = counts.filter(count => count >= k)
+  const stopping = counts.reduce((sum, count) => sum + (count < k ? count : 0), 0)
+  if (enough.length === counts.length || stopping >= k) return true
+  // Too few stop one digit earlier to be hidden among each other: the smallest of the others stops with them.
+  return counts.indexOf(Math.min(...enough)) !== Number.parseInt(code.charAt(digits - 1), 16)
 }

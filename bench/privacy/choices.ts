@@ -20,13 +20,11 @@ export interface KFigures {
 /** @param listed codes of the texts on his list; each is asked once */
 export function attackKs(space: Space, listed: readonly string[], population: readonly string[]): KFigures[] {
   return KS.map(k => {
-    const disclosed = listed.map(code => disclosedCode(space, { ...profiles.standard, k }, code))
-    const left = disclosed.filter(code => code !== undefined)
-    const sizes = (known: readonly string[]) =>
-      new Map([2, 3, 4].map(digits => [digits, classesOf(known.map(code => code.slice(0, digits)))] as const))
-    const [list, all] = [sizes(listed), sizes([...listed, ...population])]
-    const guess = (among: typeof list) =>
-      mean(left.map(code => 1 / (among.get(code.length)?.get(code)?.length ?? Number.NaN)))
+    const tell = (code: string) => disclosedCode(space, { ...profiles.standard, k }, code) ?? ''
+    const told = listed.map(tell)
+    const left = told.filter(code => code !== '')
+    const [list, all] = [classesOf(told), classesOf([...told, ...population.map(tell)])]
+    const guess = (among: typeof list) => mean(left.map(code => 1 / (among.get(code)?.length ?? Number.NaN)))
     return {
       k,
       left: left.length / listed.length,

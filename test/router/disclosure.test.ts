@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
   type CountReference,
+  coarsened,
   type DisclosureProfile,
   departureTime,
   disclose,
@@ -57,20 +58,40 @@ describe('the disclosed fingerprint', () => {
     assert.equal(disclosed({ code: 'a9' })?.code, 'a9')
   })
 
-  it('of the shipped space is shared by at least k reference texts, and no longer one would be', async () => {
+  it('of the shipped space leaves alike for at least k reference texts, also to who knows what would leave of the others', async () => {
     const space = await shippedSpace()
     const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
-    const code = fc.stringMatching(/^[0-9a-f]{16}$/)
-    let seen = 0
-    fc.assert(
-      fc.property(code, fc.constantFrom(2, 20, 50), (full, k) => {
-        const depth = disclosed({ code: full }, { count, profile: { ...atOnce, k } })?.code.length ?? 0
-        for (const digits of [2, 3, 4] as const) assert.equal(digits <= depth, count(full, digits) >= k)
-        seen = Math.max(seen, depth)
-      }),
-      { numRuns: 500 },
-    )
-    assert.ok(seen >= 3, 'some code is disclosed beyond its cell')
+    for (const k of [20, 50]) {
+      const texts = new Map<string | undefined, number>()
+      let [whole, deepest] = [0, 0]
+      for (let prefix = 0; prefix < 65_536; prefix++) {
+        const code = prefix.toString(16).padStart(4, '0')
+        const told = coarsened(code, k, count)
+        const alike = count(code, 4)
+        texts.set(told, (texts.get(told) ?? 0) + alike)
+        assert.ok(told === undefined || (code.startsWith(told) && count(told, told.length as 2) >= k))
+        if (told === undefined) assert.ok(count(code, 2) < k)
+        whole += alike
+        deepest = Math.max(deepest, told?.length ?? 0)
+      }
+      const few = [...texts].filter(([told, alike]) => told !== undefined && alike < k)
+      assert.deepEqual(few, [])
+      assert.equal(deepest, 4)
+      assert.ok((texts.get(undefined) ?? 0) < whole / 100, 'of nearly all something leaves')
+    }
+  })
+
+  it('of those that may tell more the smallest stops, where too few others do', () => {
+    const of =
+      (lasts: Record<string, number>): CountReference =>
+      (code, digits) =>
+        digits === 2 ? 200 : digits === 3 ? (lasts[code.charAt(2)] ?? 0) : 0
+    const told = (count: CountReference, codes: string[]) => codes.map(code => coarsened(code, 20, count))
+    const [few, enough] = [of({ 1: 19, 2: 100, 3: 40, 4: 40 }), of({ 1: 19, 2: 100, 3: 40, 4: 40, 5: 1 })]
+    assert.deepEqual(told(few, ['a91', 'a92', 'a93', 'a94', 'a95']), ['a9', 'a92', 'a9', 'a94', 'a9'])
+    assert.deepEqual(told(enough, ['a91', 'a92', 'a93', 'a94', 'a95']), ['a9', 'a92', 'a93', 'a94', 'a9'])
+    const even: CountReference = (_code, digits) => (digits === 2 ? 320 : 20)
+    assert.deepEqual(told(even, ['a9f', 'a90']), ['a9f', 'a90'], 'where all may, none has to stop')
   })
 
   it('is whole, and leaves at once, in an open lab', () => {
