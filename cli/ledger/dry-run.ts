@@ -48,7 +48,7 @@ export async function tryOut(
       referenceTexts: (of, digits) => referenceTexts(space, of, digits),
       key: await generateKeyPair('Ed25519'),
     },
-    { domains },
+    { domains, k: config.k },
   )
   if (values.json) {
     for (const run of runs) out.write(`${JSON.stringify({ ...run, active: run.profile === config.profile, mode })}\n`)

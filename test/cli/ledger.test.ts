@@ -180,6 +180,10 @@ suite('qis ledger --dry-run', () => {
   test('goes by what is asked and by the settings', async () => {
     assert.equal((await dry(['--rating', 'up'])).open.said.os, 1)
     assert.equal((await dry(['--score', '0.25'])).open.said.os, 0.25)
+    const coarse = await dry([], { QIS_K: '300' })
+    for (const { said, withheld } of [coarse.open, coarse.standard, coarse.clinical]) {
+      assert.ok(withheld === 'rare' || said.qsh.length === 2)
+    }
     const kept = await dry(['--domain', 'legal'], { QIS_PRIVATE_DOMAINS: 'legal', QIS_PROFILE: 'clinical' })
     assert.deepEqual(
       [kept.open, kept.standard, kept.clinical].map(({ withheld }) => withheld),

@@ -55,6 +55,12 @@ suite('what leaves', () => {
     assert.deepEqual([packet?.os, packet?.ci, packet?.ct, packet?.ep], [0, 0.9, 'factual', undefined])
   })
 
+  test('is coarser with a larger QIS_K, and never finer than the profile promises', () => {
+    assert.equal(options({ QIS_PROFILE: 'standard', QIS_K: '200' }).profile.k, 200)
+    assert.equal(options({ QIS_PROFILE: 'clinical', QIS_K: '20' }).profile.k, 50)
+    assert.equal(options({ QIS_PROFILE: 'open' }).profile.k, 1)
+  })
+
   test('under QIS_PROFILE=clinical is one noisy bit, and nothing that would undo it', async () => {
     const [packet] = await rated({ QIS_PROFILE: 'clinical' })
     assert.match(String(packet?.qsh), /^[0-9a-f]{2,4}$/)
