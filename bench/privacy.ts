@@ -11,8 +11,9 @@ import { type ProfileName, profiles } from '../router/disclosure.ts'
 import { loadIdentity } from '../router/identity.ts'
 import { loadSpace } from '../router/space.ts'
 import { readArguments } from './arguments.ts'
+import { attackConfidences, attackKs } from './privacy/choices.ts'
 import { look } from './privacy/codes.ts'
-import { attackDepths, attackDictionary, drawByWeight, zipf } from './privacy/dictionary.ts'
+import { attackDepths, attackDictionary, drawByWeight, promised, zipf } from './privacy/dictionary.ts'
 import { createDoor } from './privacy/door.ts'
 import { skillKept } from './privacy/kept.ts'
 import { aucKnowingOutcomes } from './privacy/knowing.ts'
@@ -96,6 +97,11 @@ const figures = Object.fromEntries(
 const noisy = createDoor({ space, identity, random }, 'clinical')
 const ratings = await measureRatings(noisy, population[0]?.code ?? '', RATED)
 const depths = attackDepths(entries)
+const ks = attackKs(space, listed, populationCodes)
+const confidences = attackConfidences(
+  listed.map(code => promised(space, 'standard', code)),
+  attacked.confidence,
+)
 
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 printTable(say, `${entries.length} texts`, figures)
@@ -105,4 +111,10 @@ printTable(
   Object.fromEntries(depths.map(({ digits, ...hits }) => [String(digits), hits])),
 )
 printTable(say, 'odds of a rating', { clinical: { ...ratings } })
-console.log(JSON.stringify({ profiles: figures, depths, clinical_rating_odds: ratings }, rounded))
+printTable(say, 'k', Object.fromEntries(ks.map(({ k, ...told }) => [String(k), told])))
+printTable(
+  say,
+  'steps of confidence; 0 is none',
+  Object.fromEntries(confidences.map(({ steps, ...told }) => [` ${steps}`, told])),
+)
+console.log(JSON.stringify({ profiles: figures, depths, ks, confidences, clinical_rating_odds: ratings }, rounded))

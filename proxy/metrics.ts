@@ -119,7 +119,7 @@ export function createMetrics(): Metrics {
   })
   const withheld = new Counter({
     name: 'qis_outcomes_withheld_total',
-    help: 'Outcomes that did not leave: too few reference texts like their question, a domain that stays here, settings that became stricter',
+    help: 'Outcomes that did not leave: too few reference texts like their question, a domain that stays here, a guess of a rule under randomised response, settings that became stricter',
     labelNames: ['reason'],
     registers,
   })

@@ -16,6 +16,8 @@ type JsonSchema = Readonly<Record<string, unknown>>
 
 export interface RouteSchema extends FastifySchema {
   summary: string
+  /** What the summary leaves open. */
+  description?: string
   params?: JsonSchema
   querystring?: JsonSchema
   body?: JsonSchema
@@ -24,6 +26,7 @@ export interface RouteSchema extends FastifySchema {
 
 interface Operation {
   summary?: string
+  description?: string
   parameters?: object[]
   requestBody?: object
   responses: object
@@ -59,7 +62,7 @@ export function createApiDescription(): ApiDescription {
   const routes: { route: RouteOptions; origin: () => string }[] = []
 
   function operationOf({ schema, config }: RouteOptions, origin: string): Operation {
-    const { summary, params, querystring, body, response } = (schema ?? {}) as Partial<RouteSchema>
+    const { summary, description, params, querystring, body, response } = (schema ?? {}) as Partial<RouteSchema>
     const parameters = [...parametersOf(params, 'path'), ...parametersOf(querystring, 'query')]
     const answers = Object.entries(response ?? { 200: {} }).map(([status, answer]) => {
       const { description = 'as asked', type = JSON_TYPE, ...told } = answer as Record<string, string>
@@ -69,6 +72,7 @@ export function createApiDescription(): ApiDescription {
     })
     return {
       ...(summary !== undefined && { summary }),
+      ...(description !== undefined && { description }),
       ...(parameters.length > 0 && { parameters }),
       ...(body && { requestBody: { required: true, content: { [JSON_TYPE]: { schema: body } } } }),
       responses: {

@@ -35,7 +35,7 @@ export function sharingOptions(
   }
   return {
     mode: config.mode,
-    profile: { ...preset, ...(dailyCap > 0 && { dailyCap }) },
+    profile: { ...preset, k: Math.max(preset.k, config.k), ...(dailyCap > 0 && { dailyCap }) },
     interest,
     domains: { only, never },
   }

@@ -20,7 +20,7 @@ export interface DeparturesComponents {
   space: string
   referenceTexts: CountReference
   identity: Pick<Identity, 'secret'>
-  store: Pick<Store, 'departures'>
+  store: Pick<Store, 'departures' | 'waiting'>
   observer: Pick<RouterObserver, 'outcomeWithheld'>
   random(): number
   /** Unix seconds. */
@@ -28,7 +28,10 @@ export interface DeparturesComponents {
 }
 
 export interface Departures {
-  /** How an outcome leaves, or undefined when it stays here, of which the observer is told. */
+  /**
+   * What is to leave about an answer now that this is its outcome: most often that. Undefined when nothing is; the observer
+   * is told when the outcome stays here.
+   */
   of(outcome: Outcome, requestId: string): Promise<OutboxEntry | undefined>
   /** Whether a packet that waits, perhaps since settings were others, may leave now. */
   allow(packet: Packet): boolean
@@ -37,6 +40,13 @@ export interface Departures {
 export function createDepartures(components: DeparturesComponents, options: DisclosureOptions): Departures {
   const { space, referenceTexts, identity, store, observer, random, now } = components
   const door: DisclosureComponents = { space, referenceTexts, noise: createNoise(identity.secret('noise')) }
+
+  /** A withdrawal, and what has left but reached nobody, goes on waiting, whatever stays here after it. */
+  async function stillWaiting(answer: string, last: Packet | undefined): Promise<OutboxEntry | undefined> {
+    const entry = last && (await store.waiting(answer))
+    return entry && (entry.packet.withdrawn || entry.packet.revision <= last.revision) ? entry : undefined
+  }
+
   return {
     async of(outcome, requestId) {
       const left = outcome.revision === 0 ? [] : await store.departures(outcome.answer)
@@ -45,14 +55,13 @@ export function createDepartures(components: DeparturesComponents, options: Disc
         return { key: keyOf(space, packet), packet, requestId, dueAt: departureTime(options.profile, random, now()) }
       }
       if (packet !== 'unchanged') observer.outcomeWithheld(packet)
-      return undefined
+      return stillWaiting(outcome.answer, left.at(-1))
     },
     allow: packet => mayStillLeave(packet, referenceTexts, options),
   }
 }
 
-/** Dice that fall the same way for the same answer and observer, also after a restart, or a database restored. */
+/** Dice that fall the same way for the same answer, whoever speaks of it, also after a restart, or a database restored. */
 export function createNoise(secret: Buffer): DisclosureComponents['noise'] {
-  return (answer, observer) =>
-    createHmac('sha256', secret).update(`${answer}/${observer}`).digest().readUIntBE(0, 6) / 2 ** 48
+  return answer => createHmac('sha256', secret).update(answer).digest().readUIntBE(0, 6) / 2 ** 48
 }

@@ -1,5 +1,5 @@
 /** The one door out: decides whether, how coarse and when an outcome leaves. Pure but for the dice it is given. */
-import type { Observer, Outcome } from './outcome.ts'
+import type { Outcome } from './outcome.ts'
 import { expiresAt, floorToHour, type Packet } from './packet.ts'
 import { type Epsilon, randomised } from './randomised-response.ts'
 
@@ -14,6 +14,8 @@ export interface DisclosureProfile {
   delayCapS: number
   /** Of randomised response; absent to tell signals as they were observed. */
   epsilon?: Epsilon
+  /** The model's own confidence is told in so many steps; absent to leave it out. */
+  confidenceSteps?: number
   /** Packets that leave under one key in 24 hours at most. @default no cap */
   dailyCap?: number
   /** @default 'matched' */
@@ -22,7 +24,7 @@ export interface DisclosureProfile {
 
 export const profiles = {
   /** Demo and lab. */
-  open: { k: 1, delayMeanS: 0, delayCapS: 0 },
+  open: { k: 1, delayMeanS: 0, delayCapS: 0, confidenceSteps: 20 },
   standard: { k: 20, delayMeanS: 600, delayCapS: 3600, dailyCap: 100 },
   clinical: { k: 50, delayMeanS: 600, delayCapS: 3600, dailyCap: 50, epsilon: 2, interest: 'domain' },
 } as const satisfies Record<string, DisclosureProfile>
@@ -42,11 +44,15 @@ export function isShared(domain: string, { only, never = [] }: SharedDomains): b
   return !never.some(under) && (only === undefined || only.some(under))
 }
 
-/** Why nothing leaves: too few reference texts alike; a domain that stays here; what has left says the same. */
-export type Withheld = 'rare' | 'domain' | 'unchanged'
+/**
+ * Why nothing leaves: too few reference texts alike; a domain that stays here; a rule's guess, which no noise would hide;
+ * what has left says the same, or stands.
+ */
+export type Withheld = 'rare' | 'domain' | 'guess' | 'unchanged'
 
-/** Reference counts exist for prefixes of these many digits, deepest first. */
-const COUNTED_DIGITS = [4, 3, 2] as const
+/** Reference counts exist for prefixes of two digits, and of these many. */
+const FURTHER_DIGITS = [3, 4] as const
+const DIGITS = [...'0123456789abcdef']
 
 /** What `referenceTexts` of fingerprint.ts tells about one code. */
 export type CountReference = (code: string, digits: 2 | 3 | 4) => number
@@ -54,8 +60,8 @@ export type CountReference = (code: string, digits: 2 | 3 | 4) => number
 export interface DisclosureComponents {
   space: string
   referenceTexts: CountReference
-  /** Uniform in [0, 1), always the same for the same answer and observer, and nobody else's to know. */
-  noise(answer: string, observer: Observer): number
+  /** Uniform in [0, 1), always the same for the same answer, and nobody else's to know. */
+  noise(answer: string): number
 }
 
 export interface DisclosureOptions {
@@ -65,8 +71,10 @@ export interface DisclosureOptions {
 }
 
 /**
- * The packet that may leave for this outcome, or why none may. Its fingerprint is the longest prefix that at least k
- * reference texts share (k-map, Sweeney 2001: every disclosed class holds at least k members of a reference population).
+ * The packet that may leave for this outcome, or why none may. Its fingerprint is cut so that at least
+ * k reference texts would leave with the same (k-map, Sweeney 2001: every disclosed class holds at least k members of a
+ * reference population).
+ * Its revision counts what has left, not how often minds have changed here.
  *
  * @param left packets about this answer that have left before, oldest first
  */
@@ -77,31 +85,31 @@ export function disclose(
   left: readonly Packet[] = [],
 ): Packet | Withheld {
   const last = left.at(-1)
-  if (outcome.withdrawn) return last && !last.withdrawn ? withdrawalOf(last, outcome, ttlHours) : 'unchanged'
+  const revision = last ? last.revision + 1 : 0
+  if (outcome.withdrawn) {
+    return last && !last.withdrawn ? withdrawalOf(last, { ...outcome, revision }, ttlHours) : 'unchanged'
+  }
   if (!isShared(outcome.domain, domains)) return 'domain'
   const code = coarsened(outcome.code, profile.k, referenceTexts)
   if (code === undefined) return 'rare'
   const { confidence, correction, strategy, ...bare } = outcome
-  const packet: Packet = { ...bare, code, space, ttlHours, time: floorToHour(outcome.time) }
-  const { epsilon } = profile
+  const packet: Packet = { ...bare, revision, code, space, ttlHours, time: floorToHour(outcome.time) }
+  const { epsilon, confidenceSteps } = profile
   if (epsilon === undefined) {
     return {
       ...packet,
-      ...(confidence !== undefined && { confidence: Math.round(confidence * 20) / 20 }),
+      ...(confidence !== undefined &&
+        confidenceSteps !== undefined && { confidence: Math.round(confidence * confidenceSteps) / confidenceSteps }),
       ...(correction !== undefined && { correction }),
       ...(strategy !== undefined && { strategy }),
     }
   }
-  // A second bit, drawn for a changed mind, would tell of the first: what an observer has said once stands. The rest
-  // would undo the noise, in clear: a correction says that the answer was bad.
-  const said = left.findLast(before => isNoisy(before) && before.observer === outcome.observer)
-  if (said && said === last) return 'unchanged'
-  const signal = said?.signal ?? randomised(outcome.signal, epsilon, noise(outcome.answer, outcome.observer))
-  return { ...packet, signal, epsilon: said?.epsilon ?? epsilon }
-}
-
-function isNoisy({ epsilon, withdrawn }: Packet): boolean {
-  return epsilon !== undefined && !withdrawn
+  // Rules find fault and never praise: that one of them spoke says what it said, whatever the bit.
+  if (outcome.observer === 'i') return 'guess'
+  // One bit an answer: a second, for another observer, a changed mind, or after a withdrawal, would tell of the first. The
+  // rest of the outcome would undo the noise, in clear: a correction says that the answer was bad.
+  if (last) return 'unchanged'
+  return { ...packet, signal: randomised(outcome.signal, epsilon, noise(outcome.answer)), epsilon }
 }
 
 /** Takes back what left, and says nothing else: not even how the answer turned out. */
@@ -124,6 +132,8 @@ export function mayStillLeave(
   const { epsilon = Number.POSITIVE_INFINITY } = packet
   return (
     isShared(packet.domain, domains) &&
+    (packet.confidence === undefined || profile.confidenceSteps !== undefined) &&
+    (packet.observer !== 'i' || profile.epsilon === undefined) &&
     packet.code.length <= (coarsened(packet.code, profile.k, referenceTexts)?.length ?? 0) &&
     epsilon <= (profile.epsilon ?? Number.POSITIVE_INFINITY)
   )
@@ -139,9 +149,28 @@ export function departureTime({ delayMeanS, delayCapS }: DisclosureProfile, rand
   return Math.floor(now + Math.min(-Math.log(1 - random()) * delayMeanS, delayCapS))
 }
 
-/** The longest prefix of a code that at least `k` reference texts share; undefined when not even its cell is. */
+/**
+ * The longest prefix of a code that at least `k` reference texts share which are told by that prefix as well: whoever knows the
+ * rule also knows which texts would have been told by more digits. Undefined when not even its cell is.
+ */
 export function coarsened(code: string, k: number, referenceTexts: CountReference): string | undefined {
   if (k <= 1) return code
-  const digits = COUNTED_DIGITS.find(depth => code.length >= depth && referenceTexts(code, depth) >= k)
-  return digits && code.slice(0, digits)
+  if (referenceTexts(code, 2) < k) return undefined
+  let digits = 2
+  for (const more of FURTHER_DIGITS) {
+    if (code.length < more || !mayTell(code, more, k, referenceTexts)) break
+    digits = more
+  }
+  return code.slice(0, digits)
+}
+
+/** Whether a prefix of so many digits may be told, where one digit less may. */
+function mayTell(code: string, digits: 3 | 4, k: number, referenceTexts: CountReference): boolean {
+  if (referenceTexts(code, digits) < k) return false
+  const counts = DIGITS.map(last => referenceTexts(code.slice(0, digits - 1) + last, digits))
+  const enough = counts.filter(count => count >= k)
+  const stopping = counts.reduce((sum, count) => sum + (count < k ? count : 0), 0)
+  if (enough.length === counts.length || stopping >= k) return true
+  // Too few stop one digit earlier to be hidden among each other: the smallest of the others stops with them.
+  return counts.indexOf(Math.min(...enough)) !== Number.parseInt(code.charAt(digits - 1), 16)
 }

@@ -29,16 +29,19 @@ export interface DryRun {
   delay?: { mean: number; atMost: number }
 }
 
-/** @param key any; the length of a packet does not depend on it */
+/**
+ * @param key any; the length of a packet does not depend on it
+ * @param k what profiles promise at least
+ */
 export async function dryRun(
   outcome: Outcome,
   { space, referenceTexts, key }: { space: string; referenceTexts: CountReference; key: PrivateKey },
-  { domains, ttlHours = 168 }: { domains?: SharedDomains | undefined; ttlHours?: number },
+  { domains, k = 1, ttlHours = 168 }: { domains?: SharedDomains | undefined; k?: number; ttlHours?: number },
 ): Promise<DryRun[]> {
   return Promise.all(
     (Object.entries(profiles) as [ProfileName, DisclosureProfile][]).map(async ([name, profile]) => {
       const door = { space, referenceTexts, noise: () => 0.5 }
-      const packet = disclose(outcome, door, { profile, domains, ttlHours })
+      const packet = disclose(outcome, door, { profile: { ...profile, k: Math.max(profile.k, k) }, domains, ttlHours })
       if (typeof packet === 'string') return { profile: name, withheld: packet }
       const flip = profile.epsilon && flipProbability(profile.epsilon)
       return {

@@ -1,4 +1,5 @@
 /** Sends what is due: signs it, writes it into the ledger, hands it to peers, and keeps it for later when there are none. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Departures } from './departures.ts'
 import type { Identity } from './identity.ts'
 import type { Network } from './network/network.ts'
@@ -8,7 +9,7 @@ import type { Logger, RouterObserver } from './telemetry.ts'
 import type { Turns } from './turns.ts'
 
 export interface OutboxComponents {
-  store: Pick<Store, 'due' | 'outcome' | 'cancelDeparture' | 'departedAt' | 'departed' | 'delivered'>
+  store: Pick<Store, 'due' | 'waiting' | 'cancelDeparture' | 'departedAt' | 'departed' | 'delivered'>
   network: Pick<Network, 'publish'>
   identity: Identity
   logger: Logger
@@ -65,7 +66,7 @@ export function createOutbox(components: OutboxComponents, options: { dailyCap?:
     const stored: StoredPacket = { key, author: identity.id, packet, bytes }
     const leaves = await turns.take(packet.answer, async () => {
       // Minds may have changed since the outbox was read: what was withdrawn or replaced stays here.
-      if ((await store.outcome(packet.answer))?.revision !== packet.revision) return false
+      if (!isDeepStrictEqual(await store.waiting(packet.answer), entry)) return false
       // The ledger comes first: nothing may leave that it does not show.
       await store.departed(stored, now(), requestId)
       return true

@@ -66,6 +66,9 @@ export async function attackDictionary(
   targets: readonly number[],
   popularTargets: readonly number[],
 ): Promise<DictionaryFigures> {
+  // He knows the rule as well: a text that would have been told by more digits, or fewer, is not the one.
+  const told = entries.map(({ code }) => disclosedCode(space, profiles[name], code) ?? '')
+  const suspects = classesOf(told)
   const cells = classesOf(entries.map(({ code }) => code.slice(0, 2)))
   const hidden = entries.map(({ code }) => promised(space, name, code))
   const hits = { one: [] as number[], ten: [] as number[], tagged: [] as number[], popular: [] as number[] }
@@ -76,14 +79,11 @@ export async function attackDictionary(
     const { code } = entries[target] as Entry
     return door.tell({ requestId: `${request}-${target}`, code, signal: 1, confidence: confidence[target] as number })
   }
-  const suspects = (packet: Packet): number[] =>
-    (cells.get(packet.code.slice(0, 2)) ?? []).filter(index => entries[index]?.code.startsWith(packet.code))
-
   for (const [asked, target] of targets.entries()) {
     const packet = await tell(target, `uniform-${asked}`)
     if (!packet) continue
     digits.push(packet.code.length)
-    const members = suspects(packet)
+    const members = suspects.get(packet.code) ?? []
     hits.one.push(Math.min(1, 1 / members.length))
     hits.ten.push(Math.min(1, 10 / members.length))
     hits.tagged.push(1 / members.filter(index => entries[index]?.tag === entries[target]?.tag).length)
@@ -91,17 +91,18 @@ export async function attackDictionary(
     const decoded = decode(space, packet.code)
     const likeness = (index: number) => similarity((entries[index] as Entry).table, decoded)
     const whole = cells.get(packet.code.slice(0, 2)) ?? []
-    push(aucs.cell, truthAuc(whole.map(matches(entries, packet, likeness)), whole.indexOf(target)))
+    const score = (index: number) => (told[index] === packet.code ? 2 : 0) + likeness(index)
+    push(aucs.cell, truthAuc(whole.map(score), whole.indexOf(target)))
     const among = whole.filter(index => hidden[index] === hidden[target])
-    push(aucs.within, truthAuc(among.map(matches(entries, packet, likeness)), among.indexOf(target)))
-    const told = packet.confidence
-    const near = (index: number) => (told === undefined ? 0 : -Math.abs((confidence[index] as number) - told))
+    push(aucs.within, truthAuc(among.map(score), among.indexOf(target)))
+    const sure = packet.confidence
+    const near = (index: number) => (sure === undefined ? 0 : -Math.abs((confidence[index] as number) - sure))
     push(aucs.knowing, truthAuc(among.map(near), among.indexOf(target)))
   }
   for (const [asked, target] of popularTargets.entries()) {
     const packet = await tell(target, `popular-${asked}`)
     if (!packet) continue
-    const members = suspects(packet)
+    const members = suspects.get(packet.code) ?? []
     const known = members.map(index => popularity[index] as number)
     hits.popular.push(hitChance(known, members.indexOf(target), 1))
   }
@@ -123,11 +124,6 @@ export async function attackDictionary(
 /** The prefix that the profile promises to hide a text in: at least k reference texts share it; for `open`, standard's. */
 export function promised(space: Space, name: ProfileName, code: string): string {
   return disclosedCode(space, profiles[name].k > 1 ? profiles[name] : profiles.standard, code) ?? ''
-}
-
-/** Whoever knows the codebook holds the packet's digits against each text's, and where they agree, how near it is. */
-function matches(entries: readonly Entry[], packet: Packet, likeness: (index: number) => number) {
-  return (index: number) => (entries[index]?.code.startsWith(packet.code) ? 2 : 0) + likeness(index)
 }
 
 /** Zipf's law over texts in random order. */

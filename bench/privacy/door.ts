@@ -16,6 +16,7 @@ export interface Said {
   confidence?: number
   observer?: Observer
   revision?: number
+  withdrawn?: boolean
 }
 
 export interface Door {
@@ -36,7 +37,7 @@ export function createDoor(
       space: space.id,
       referenceTexts: (code, digits) => referenceTexts(space, code, digits),
       identity,
-      store: { departures: async answer => left.get(answer) ?? [] },
+      store: { departures: async answer => left.get(answer) ?? [], waiting: async () => undefined },
       observer: { outcomeWithheld() {} },
       random,
       now: () => NOW,
@@ -46,10 +47,10 @@ export function createDoor(
   // As the router names answers.
   const secret = identity.secret('answer')
   return {
-    async tell({ requestId, domain = 'general', observer = 'h', revision = 0, ...said }) {
+    async tell({ requestId, domain = 'general', observer = 'h', revision = 0, withdrawn = false, ...said }) {
       const answer = createHmac('sha256', secret).update(requestId).digest('hex').slice(0, 16)
-      const common = { answer, domain, model: 'llama-3.1-8b', observer, revision, time: NOW }
-      const entry = await departures.of({ ...said, ...common, intervention: 0, withdrawn: false }, requestId)
+      const common = { answer, domain, model: 'llama-3.1-8b', observer, revision, withdrawn, time: NOW }
+      const entry = await departures.of({ ...said, ...common, intervention: 0 }, requestId)
       if (!entry) return undefined
       const { packet } = await openPacket(await sealPacket(entry.packet, identity.privateKey))
       left.set(answer, [...(left.get(answer) ?? []), packet])

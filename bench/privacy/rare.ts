@@ -33,14 +33,10 @@ export function attackRare(
 ): RareFigures {
   const profile: DisclosureProfile = profiles[name]
   const rare = asked.filter(code => referenceTexts(space, code, 3) < RARE_BELOW)
-  const sizes = new Map(
-    [2, 3, 4, 16].map(digits => [digits, classesOf(known.map(code => code.slice(0, digits)))] as const),
-  )
+  const suspects = classesOf(known.map(code => disclosedCode(space, profile, code) ?? ''))
   const found = rare.flatMap(code => {
     const disclosed = disclosedCode(space, profile, code)
-    return disclosed === undefined
-      ? []
-      : [1 / ((included ? 0 : 1) + (sizes.get(disclosed.length)?.get(disclosed)?.length ?? 0))]
+    return disclosed === undefined ? [] : [1 / ((included ? 0 : 1) + (suspects.get(disclosed)?.length ?? 0))]
   })
   return {
     questions: rare.length,

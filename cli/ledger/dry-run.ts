@@ -48,7 +48,7 @@ export async function tryOut(
       referenceTexts: (of, digits) => referenceTexts(space, of, digits),
       key: await generateKeyPair('Ed25519'),
     },
-    { domains },
+    { domains, k: config.k },
   )
   if (values.json) {
     for (const run of runs) out.write(`${JSON.stringify({ ...run, active: run.profile === config.profile, mode })}\n`)
@@ -74,6 +74,7 @@ function describe(run: DryRun, active: boolean): string {
 const WHY: Record<NonNullable<DryRun['withheld']>, string> = {
   rare: 'since too few reference texts are like it',
   domain: 'since its domain is not shared (QIS_SHARE_DOMAINS, QIS_PRIVATE_DOMAINS)',
+  guess: 'since it is a guess of a rule',
   unchanged: 'since it says nothing new',
 }
 

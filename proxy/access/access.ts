@@ -23,6 +23,11 @@ export interface Access {
   ownHosts: HostCheck
 }
 
+/** An evaluator's token is for giving verdicts and nothing else: its holder asks, sees and changes nothing. */
+export function mayLook(voices: Voices): boolean {
+  return voices.length > 0 && !voices.includes('evaluator')
+}
+
 const EVERYONE: Voices = ['user', 'app']
 const EVALUATORS: Voices = ['evaluator']
 const NOBODY: Voices = []

@@ -42,13 +42,13 @@ export const accessVariables = {
   },
   evaluatorToken: {
     name: 'QIS_EVALUATOR_TOKEN',
-    help: 'demanded from evaluators, spelt alike; without it, nobody is one',
+    help: 'demanded from evaluators, spelt alike, and good for nothing but verdicts; without it, nobody is one',
     reloads: true,
     parse: token(),
   },
   feedbackToken: {
     name: 'QIS_FEEDBACK_TOKEN',
-    help: 'demanded with feedback that comes without a receipt, spelt alike; words behind it (user, app) say for whom its holder may speak. Unset, the admin token is, when bound beyond loopback',
+    help: 'demanded with feedback that comes without a receipt, and by /qis/advise and /qis/rerank, spelt alike; words behind it (user, app) say for whom its holder may speak. Unset, the admin token is, when bound beyond loopback',
     reloads: true,
     parse: token(...FEEDBACK_RIGHTS),
   },

@@ -7,6 +7,8 @@ import { kind, list, listSchema, oneOf, type Variable, whole } from './variable.
 export interface SharingConfig {
   mode: NetworkMode
   profile: ProfileName
+  /** Reference questions that share what is told of one at least, where the profile does not promise more. */
+  k: number
   /** Undefined for the profile's own. */
   interest: Interest | undefined
   /** Only these domains, and what is under them, leave or are listened for; empty for all. */
@@ -30,12 +32,18 @@ export const sharingVariables = {
   profile: {
     name: 'QIS_PROFILE',
     default: 'standard',
-    help: 'how coarsely outcomes leave: standard; clinical (coarser still, ratings with noise, and nobody learns what is asked here); or open, for labs',
+    help: 'how coarsely outcomes leave: standard; clinical (coarser still, only ratings by people and evaluators and those with noise, and what is listened for tells no more than the domains); or open, for labs',
     parse: oneOf(...(Object.keys(profiles) as ProfileName[])),
+  },
+  k: {
+    name: 'QIS_K',
+    default: '1',
+    help: 'so many of 200,000 public questions at least share what leaves of a question, where the profile does not promise more (standard 20, clinical 50); it is what hides a question from who has a list of likely ones',
+    parse: whole(1, 200_000),
   },
   interest: {
     name: 'QIS_INTEREST',
-    help: 'which packets to ask peers for: matched (about what is asked here: least traffic) or domain (all of QIS_SHARE_DOMAINS: tells nobody what is asked); the profile decides when unset',
+    help: 'which packets to ask peers for: matched (about what is asked here: least traffic) or domain (all of QIS_SHARE_DOMAINS: tells no more than the domains); the profile decides when unset',
     parse: oneOf<Interest>('matched', 'domain'),
   },
   shareDomains: {

@@ -1,7 +1,7 @@
 /** `POST /qis/feedback` and its alias: HTTP around the feedback that feedback.ts takes, one piece or many. */
 import { hash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Access, Voices } from '../access/access.ts'
+import { type Access, mayLook, type Voices } from '../access/access.ts'
 import { guard } from '../access/guard.ts'
 import type { Callers } from '../callers.ts'
 import { notFound } from '../error-handler.ts'
@@ -140,8 +140,7 @@ export function feedbackRoutes(components: FeedbackRouteComponents, options: Fee
     const receipt = headers['x-qis-receipt']
     if (typeof receipt === 'string') return { requestId: receipts.open(receipt).requestId, sources: ['user'] }
     const voices = access.voices(headers.authorization)
-    // An evaluator's token is for giving verdicts and nothing else.
-    if (voices.length === 0 || voices.includes('evaluator')) throw unauthorised()
+    if (!mayLook(voices)) throw unauthorised()
     return { sources: RECEIPT_VOICES.every(voice => voices.includes(voice)) ? undefined : voices }
   }
 

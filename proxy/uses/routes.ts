@@ -1,6 +1,6 @@
 /** Our own endpoints that answer questions about questions: HTTP around them, with the guard of all of /qis/*. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Access } from '../access/access.ts'
+import { type Access, mayLook } from '../access/access.ts'
 import { guard } from '../access/guard.ts'
 import { HttpError } from '../errors.ts'
 import { parseJsonBodies } from '../feedback/item-routes.ts'
@@ -24,6 +24,8 @@ export interface UsesRouteOptions {
 }
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024
+const WHO_MAY =
+  "With a token of QIS_FEEDBACK_TOKEN or QIS_ADMIN_TOKEN, or none on loopback where QIS_FEEDBACK_TOKEN is not set; an evaluator's token opens nothing here."
 const OBJECT = { type: 'object' }
 
 /** Answers a POST from an endpoint, which is told when its caller leaves; wherever it is posted. */
@@ -41,10 +43,12 @@ export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents,
     guard(app, { limits: options, hosts: undefined })
     app.addHook('onRequest', originCheck(options, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
-      if (access.voices(headers.authorization).length === 0) throw new HttpError('unauthorized', 'a token is needed')
+      if (mayLook(access.voices(headers.authorization))) return
+      throw new HttpError('unauthorized', 'a token for feedback or the admin token is needed')
     })
     parseJsonBodies(app, MAX_BODY_BYTES)
-    const describe = (summary: string) => described({ summary, body: OBJECT, response: { 200: OBJECT } })
+    const describe = (summary: string) =>
+      described({ summary, description: WHO_MAY, body: OBJECT, response: { 200: OBJECT } })
     app.post('/qis/advise', describe('What is known about a question, without asking it'), serve(advice))
     // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
     for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank'])

@@ -143,12 +143,11 @@ export function createSqliteStore(database: Database, limits: StoreLimits = {}):
         'SELECT key, payload, due, request_id FROM outbox WHERE due <= ? ORDER BY due LIMIT ?',
         [now, limit],
       )
-      return rows.map(row => ({
-        key: String(row.key) as RoutingKey,
-        packet: decodePayload(String(row.payload)),
-        requestId: String(row.request_id),
-        dueAt: Number(row.due),
-      }))
+      return rows.map(readOutboxEntry)
+    },
+    async waiting(answer) {
+      const [row] = await database.all('SELECT key, payload, due, request_id FROM outbox WHERE answer = ?', [answer])
+      return row && readOutboxEntry(row)
     },
     async departures(answer) {
       const rows = await database.all('SELECT bytes FROM ledger WHERE answer = ? ORDER BY revision', [answer])
@@ -224,6 +223,15 @@ function intoPackets({ key, author, packet, bytes }: StoredPacket): Statement {
             expires = excluded.expires, bytes = excluded.bytes
           WHERE excluded.revision > packets.revision`,
     params: [author, packet.answer, packet.revision, key, packet.time, expiresAt(packet), bytes],
+  }
+}
+
+function readOutboxEntry(row: SqlRow): OutboxEntry {
+  return {
+    key: String(row.key) as RoutingKey,
+    packet: decodePayload(String(row.payload)),
+    requestId: String(row.request_id),
+    dueAt: Number(row.due),
   }
 }
 

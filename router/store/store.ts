@@ -43,6 +43,8 @@ export interface Store {
 
   /** Entries due by `now`, oldest first. */
   due(now: number, limit: number): Promise<OutboxEntry[]>
+  /** What waits to leave about this answer, due or not. */
+  waiting(answer: string): Promise<OutboxEntry | undefined>
   /** What has left about this answer, oldest first. */
   departures(answer: string): Promise<Packet[]>
   /**

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readOpposites } from '../../bench/fingerprint/data.ts'
 import { classesOf, entropy, hitChance, linkPrecision, truthAuc, worstOdds } from '../../bench/privacy/attacks.ts'
+import { attackConfidences, attackKs } from '../../bench/privacy/choices.ts'
 import { look } from '../../bench/privacy/codes.ts'
 import { attackDepths, attackDictionary, drawByWeight, zipf } from '../../bench/privacy/dictionary.ts'
 import { createDoor } from '../../bench/privacy/door.ts'
@@ -170,14 +171,35 @@ describe('through the real way out', () => {
     assert.ok(clinical.top1_tagged > clinical.top1)
   })
 
-  test('a noisy bit tells e² to one, and a changed mind no more than that', async () => {
+  test('all that leaves of one answer tells e² to one, whoever spoke of it, how often, and whatever was taken back', async () => {
     await using parts = new AsyncDisposableStack()
     const components = await setUp(parts)
-    const door = createDoor(components, 'clinical')
     const { code } = look(components.space, 'how do I reset my password')
-    const { once, revised } = await measureRatings(door, code, 400)
-    // Of 400 each, 48 are expected to be flipped, give or take 6.
-    for (const odds of [once, revised]) assert.ok(odds > 4 && odds < 15, `${odds}`)
+    const { told, ...odds } = await measureRatings(createDoor(components, 'clinical'), code, 300)
+    assert.deepEqual(Object.keys(odds), ['once', 'revised', 'evaluator_too', 'rule_too', 'taken_back'])
+    // Of 300 each, 36 are expected to be flipped, give or take 6; two bits would tell 55 to one.
+    for (const [words, ratio] of Object.entries(odds)) assert.ok(ratio > 4 && ratio < 20, `${words}: ${ratio}`)
+    near(told, odds.once / (1 + odds.once))
+    const clear = await measureRatings(createDoor(components, 'standard'), code, 40)
+    assert.equal(clear.once, Number.POSITIVE_INFINITY, 'the measure would see it')
+  })
+
+  test('a confidence narrows the choice by its steps, and larger k widens it', async () => {
+    const codes = Array.from({ length: 100 }, (_, index) => (index < 50 ? 'a94' : 'a95'))
+    const confidence = codes.map((_, index) => (index % 50) / 50)
+    const told = new Map(attackConfidences(codes, confidence).map(({ steps, ...figures }) => [steps, figures]))
+    near(told.get(0)?.auc, 0.5)
+    near(told.get(0)?.top1, 1 / 50)
+    assert.ok((told.get(20)?.auc ?? 0) > 0.95)
+    assert.ok((told.get(20)?.top1 ?? 0) > (told.get(4)?.top1 ?? 1) && (told.get(4)?.top1 ?? 0) > 1 / 50)
+    const space = await shippedSpace()
+    const listed = readOpposites().map(({ text }) => look(space, text).code)
+    const ks = attackKs(space, listed, listed)
+    for (const [at, { digits, top1, top1_population }] of ks.entries()) {
+      assert.ok(at === 0 || digits <= (ks[at - 1]?.digits ?? 0))
+      near(top1_population, top1 / 2)
+    }
+    assert.ok((ks.at(-1)?.top1 ?? 1) < (ks[0]?.top1 ?? 0))
   })
 
   test('a tag divides those who share a code', async () => {

@@ -161,8 +161,8 @@ suite('qis ledger --dry-run', () => {
     assert.match(standard.said.qsh, /^[0-9a-f]{2,4}$/)
     assert.ok(open.said.qsh.startsWith(standard.said.qsh) && standard.said.qsh.startsWith(clinical.said.qsh))
     assert.deepEqual(
-      [standard.said.ci, standard.said.ct, standard.said.d, standard.said.mv],
-      [0.85, 'factual', 'travel', 'llama-3'],
+      [open.said.ci, standard.said.ci, standard.said.ct, standard.said.d, standard.said.mv],
+      [0.85, undefined, 'factual', 'travel', 'llama-3'],
     )
     assert.deepEqual([clinical.said.ci, clinical.said.ct, clinical.said.ep], [undefined, undefined, 2])
     assert.ok(Math.abs(clinical.oneWithProbability - 1 / (1 + Math.exp(2))) < 1e-9)
@@ -180,6 +180,10 @@ suite('qis ledger --dry-run', () => {
   test('goes by what is asked and by the settings', async () => {
     assert.equal((await dry(['--rating', 'up'])).open.said.os, 1)
     assert.equal((await dry(['--score', '0.25'])).open.said.os, 0.25)
+    const coarse = await dry([], { QIS_K: '300' })
+    for (const { said, withheld } of [coarse.open, coarse.standard, coarse.clinical]) {
+      assert.ok(withheld === 'rare' || said.qsh.length === 2)
+    }
     const kept = await dry(['--domain', 'legal'], { QIS_PRIVATE_DOMAINS: 'legal', QIS_PROFILE: 'clinical' })
     assert.deepEqual(
       [kept.open, kept.standard, kept.clinical].map(({ withheld }) => withheld),

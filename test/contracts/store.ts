@@ -169,6 +169,15 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       assert.deepEqual(await under.store.due(NOW, 1), [entry])
     })
 
+    it('tells what waits about an answer, due or not', async () => {
+      await using under = await create()
+      await put(under.store, { signal: 0.5 }, NOW + 5)
+      const [due] = await under.store.due(NOW + 5, 1)
+      assert.equal(due?.packet.signal, 0.5)
+      assert.deepEqual(await under.store.waiting(aPacket().answer), due)
+      assert.equal(await under.store.waiting('0000000000000000'), undefined)
+    })
+
     it('lets a change of mind take the place of what has not left, or take it out', async () => {
       await using under = await create()
       await put(under.store, { revision: 0 })

@@ -43,10 +43,22 @@ async function rate(run: TestSidecar, domain: string): Promise<void> {
 const PROBES = 11
 
 suite('what leaves', () => {
-  test('under QIS_PROFILE=standard is a coarse code, and all else as it was observed', async () => {
+  test('under QIS_PROFILE=standard is a coarse code, and all else but the confidence as it was observed', async () => {
     const [packet] = await rated({})
     assert.match(String(packet?.qsh), /^[0-9a-f]{2,4}$/)
+    assert.deepEqual([packet?.os, packet?.ci, packet?.ct, packet?.ep], [0, undefined, 'factual', undefined])
+  })
+
+  test('under QIS_PROFILE=open is the whole code, and the confidence too', async () => {
+    const [packet] = await rated({ QIS_PROFILE: 'open' })
+    assert.match(String(packet?.qsh), /^[0-9a-f]{16}$/)
     assert.deepEqual([packet?.os, packet?.ci, packet?.ct, packet?.ep], [0, 0.9, 'factual', undefined])
+  })
+
+  test('is coarser with a larger QIS_K, and never finer than the profile promises', () => {
+    assert.equal(options({ QIS_PROFILE: 'standard', QIS_K: '200' }).profile.k, 200)
+    assert.equal(options({ QIS_PROFILE: 'clinical', QIS_K: '20' }).profile.k, 50)
+    assert.equal(options({ QIS_PROFILE: 'open' }).profile.k, 1)
   })
 
   test('under QIS_PROFILE=clinical is one noisy bit, and nothing that would undo it', async () => {

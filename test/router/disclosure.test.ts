@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
   type CountReference,
+  coarsened,
   type DisclosureProfile,
   departureTime,
   disclose,
@@ -57,20 +58,40 @@ describe('the disclosed fingerprint', () => {
     assert.equal(disclosed({ code: 'a9' })?.code, 'a9')
   })
 
-  it('of the shipped space is shared by at least k reference texts, and no longer one would be', async () => {
+  it('of the shipped space leaves alike for at least k reference texts, also to who knows what would leave of the others', async () => {
     const space = await shippedSpace()
     const count: CountReference = (code, digits) => referenceTexts(space, code, digits)
-    const code = fc.stringMatching(/^[0-9a-f]{16}$/)
-    let seen = 0
-    fc.assert(
-      fc.property(code, fc.constantFrom(2, 20, 50), (full, k) => {
-        const depth = disclosed({ code: full }, { count, profile: { ...atOnce, k } })?.code.length ?? 0
-        for (const digits of [2, 3, 4] as const) assert.equal(digits <= depth, count(full, digits) >= k)
-        seen = Math.max(seen, depth)
-      }),
-      { numRuns: 500 },
-    )
-    assert.ok(seen >= 3, 'some code is disclosed beyond its cell')
+    for (const k of [20, 50]) {
+      const texts = new Map<string | undefined, number>()
+      let [whole, deepest] = [0, 0]
+      for (let prefix = 0; prefix < 65_536; prefix++) {
+        const code = prefix.toString(16).padStart(4, '0')
+        const told = coarsened(code, k, count)
+        const alike = count(code, 4)
+        texts.set(told, (texts.get(told) ?? 0) + alike)
+        assert.ok(told === undefined || (code.startsWith(told) && count(told, told.length as 2) >= k))
+        if (told === undefined) assert.ok(count(code, 2) < k)
+        whole += alike
+        deepest = Math.max(deepest, told?.length ?? 0)
+      }
+      const few = [...texts].filter(([told, alike]) => told !== undefined && alike < k)
+      assert.deepEqual(few, [])
+      assert.equal(deepest, 4)
+      assert.ok((texts.get(undefined) ?? 0) < whole / 100, 'of nearly all something leaves')
+    }
+  })
+
+  it('of those that may tell more the smallest stops, where too few others do', () => {
+    const of =
+      (lasts: Record<string, number>): CountReference =>
+      (code, digits) =>
+        digits === 2 ? 200 : digits === 3 ? (lasts[code.charAt(2)] ?? 0) : 0
+    const told = (count: CountReference, codes: string[]) => codes.map(code => coarsened(code, 20, count))
+    const [few, enough] = [of({ 1: 19, 2: 100, 3: 40, 4: 40 }), of({ 1: 19, 2: 100, 3: 40, 4: 40, 5: 1 })]
+    assert.deepEqual(told(few, ['a91', 'a92', 'a93', 'a94', 'a95']), ['a9', 'a92', 'a9', 'a94', 'a9'])
+    assert.deepEqual(told(enough, ['a91', 'a92', 'a93', 'a94', 'a95']), ['a9', 'a92', 'a93', 'a94', 'a9'])
+    const even: CountReference = (_code, digits) => (digits === 2 ? 320 : 20)
+    assert.deepEqual(told(even, ['a9f', 'a90']), ['a9f', 'a90'], 'where all may, none has to stop')
   })
 
   it('is whole, and leaves at once, in an open lab', () => {
@@ -84,7 +105,8 @@ describe('the disclosed fingerprint', () => {
 })
 
 describe('a disclosed packet', () => {
-  it('tells confidence in steps of 0.05 and time in hours', () => {
+  it('tells confidence in the steps of its profile, if at all, and time in hours', () => {
+    const steps: DisclosureProfile = { ...atOnce, confidenceSteps: 20 }
     for (const [known, told] of [
       [0.5, 0.5],
       [0.524, 0.5],
@@ -92,9 +114,14 @@ describe('a disclosed packet', () => {
       [0.99, 1],
       [0.012, 0],
     ]) {
-      assert.equal(disclosed({ confidence: known as number })?.confidence, told)
+      assert.equal(disclosed({ confidence: known as number }, { profile: steps })?.confidence, told)
     }
-    assert.equal(disclosed()?.confidence, undefined)
+    assert.equal(disclosed({ confidence: 0.9 }, { profile: { ...steps, confidenceSteps: 4 } })?.confidence, 1)
+    assert.equal(disclosed({}, { profile: steps })?.confidence, undefined)
+    assert.equal(disclosed({ confidence: 0.9 }, { profile: profiles.open })?.confidence, 0.9)
+    for (const profile of [profiles.standard, profiles.clinical]) {
+      assert.equal(disclosed({ confidence: 0.9 }, { profile })?.confidence, undefined)
+    }
     assert.equal(disclosed({ time: NOW + 3599 })?.time, NOW)
   })
 
@@ -111,7 +138,15 @@ describe('a disclosed packet', () => {
       { space: 'fedcba98', referenceTexts: counts(20, 0, 0), noise: () => 0 },
       { profile: atOnce, ttlHours: 24 },
     )
-    assert.deepEqual(packet, { ...outcome, code: 'a9', space: 'fedcba98', ttlHours: 24 })
+    assert.deepEqual(packet, { ...outcome, revision: 0, code: 'a9', space: 'fedcba98', ttlHours: 24 })
+  })
+
+  it('counts what has left of its answer, and tells nothing of minds that changed before', () => {
+    const first = disclosed({ revision: 7 })
+    assert.equal(first?.revision, 0)
+    const second = disclosed({ revision: 9, signal: 0 }, { left: [first] })
+    assert.equal(second?.revision, 1)
+    assert.equal(disclosed({ revision: 30, withdrawn: true }, { left: [first, second as Packet] })?.revision, 2)
   })
 })
 
@@ -171,7 +206,7 @@ describe('a withdrawal', () => {
   it('repeats what left as far as it names it, says no more, and does not expire before it', () => {
     const { confidence: _, correction: __, strategy: ___, ...bare } = left
     const packet = disclosed({ withdrawn: true, revision: 3, signal: 1, time: NOW + 7200 }, { left: [left] })
-    assert.deepEqual(packet, { ...bare, signal: 0, withdrawn: true, revision: 3, time: NOW + 7200, ttlHours: 298 })
+    assert.deepEqual(packet, { ...bare, signal: 0, withdrawn: true, revision: 1, time: NOW + 7200, ttlHours: 298 })
     assert.ok(packet && expiresAt(packet) >= expiresAt(left))
   })
 
@@ -205,24 +240,25 @@ describe('a noisy packet', () => {
     }
   })
 
-  it('is not followed by another when its observer has changed its mind, though the same dice would now show it', () => {
-    const first = disclosed({ signal: 1 }, { profile: noisy })
+  it('is the last word before it leaves, with the same dice, and the only one of its answer when it has left', () => {
+    const first = disclosed({ observer: 'e', signal: 1 }, { profile: noisy })
     assert.equal(first?.signal, 1)
-    assert.equal(disclosed({ signal: 0 }, { profile: noisy })?.signal, 0, 'before it has left')
-    assert.equal(said({ signal: 0, revision: 1 }, { profile: noisy, left: [first] }), 'unchanged')
+    assert.equal(disclosed({ observer: 'h', signal: 0 }, { profile: noisy })?.signal, 0, 'before it has left')
+    const taken = { ...first, signal: 0, revision: 1, withdrawn: true }
+    for (const left of [[first], [first, taken], [{ ...first, epsilon: 4 as const }], [aPacket()]]) {
+      for (const observer of ['e', 'h'] as const) {
+        for (const signal of [0, 1]) {
+          assert.equal(said({ observer, signal, revision: 1 }, { profile: noisy, left }), 'unchanged')
+        }
+      }
+    }
+    assert.equal(disclosed({ withdrawn: true, revision: 5 }, { profile: noisy, left: [first] })?.revision, 1)
   })
 
-  it('is followed by the bit of a stronger observer, which has noise of its own', () => {
-    const guess = aPacket({ observer: 'i', signal: 1, epsilon: 2 })
-    const packet = disclosed({ observer: 'h', signal: 0, revision: 1 }, { profile: noisy, left: [guess] })
-    assert.deepEqual([packet?.observer, packet?.signal, packet?.revision], ['h', 0, 1])
-  })
-
-  it('that was taken back returns as it was, whatever is said now', () => {
-    const before = aPacket({ observer: 'h', signal: 1, epsilon: 1 })
-    const taken = { ...before, signal: 0, revision: 1, withdrawn: true }
-    const again = disclosed({ observer: 'h', signal: 0, revision: 2 }, { profile: noisy, left: [before, taken] })
-    assert.deepEqual([again?.signal, again?.epsilon, again?.revision], [1, 1, 2])
+  it('is never that of a rule, which speaks only where it found fault', () => {
+    assert.equal(said({ observer: 'i', signal: 0 }, { profile: noisy }), 'guess')
+    assert.equal(disclosed({ observer: 'h', signal: 0, revision: 1 }, { profile: noisy })?.revision, 0)
+    assert.equal(disclosed({ observer: 'i', signal: 0 })?.observer, 'i', 'where signals leave in clear')
   })
 })
 
@@ -239,6 +275,9 @@ describe('a packet that waited while settings became stricter', () => {
   })
 
   it('does not if its code is too long, its noise too little, or its domain stays here', () => {
+    assert.ok(!may({ code: 'a94', confidence: 0.5 }, profiles.standard))
+    assert.ok(may({ code: 'a94', confidence: 0.5 }, profiles.open))
+    assert.ok(!may({ code: 'a94', epsilon: 2, observer: 'i' }, profiles.clinical))
     assert.ok(!may({ code: FULL }, profiles.standard))
     assert.ok(!may({ code: 'a94a', epsilon: 2 }, profiles.clinical))
     assert.ok(!may({ code: 'a94' }, profiles.clinical))

@@ -51,19 +51,17 @@ describe('randomised response', () => {
 describe('the dice of a noisy answer', () => {
   const noise = createNoise(Buffer.alloc(32, 1))
 
-  it('fall the same way every time, and another way for another answer, observer or node', () => {
-    const first = noise('00112233aabbccdd', 'h')
-    assert.equal(createNoise(Buffer.alloc(32, 1))('00112233aabbccdd', 'h'), first)
-    const others = [noise('00112233aabbccde', 'h'), noise('00112233aabbccdd', 'e')]
-    for (const other of [...others, createNoise(Buffer.alloc(32, 2))('00112233aabbccdd', 'h')]) {
-      assert.notEqual(other, first)
-    }
+  it('fall the same way every time, whoever speaks of the answer, and another way for another answer or node', () => {
+    const first = noise('00112233aabbccdd')
+    assert.equal(createNoise(Buffer.alloc(32, 1))('00112233aabbccdd'), first)
+    assert.notEqual(noise('00112233aabbccde'), first)
+    assert.notEqual(createNoise(Buffer.alloc(32, 2))('00112233aabbccdd'), first)
   })
 
   it('are fair', () => {
     const tenths = new Array<number>(10).fill(0)
     for (let count = 0; count < 10_000; count++) {
-      const tenth = Math.floor(noise(count.toString(16).padStart(16, '0'), 'h') * 10)
+      const tenth = Math.floor(noise(count.toString(16).padStart(16, '0')) * 10)
       tenths[tenth] = (tenths[tenth] ?? Number.NaN) + 1
     }
     for (const count of tenths) assert.ok(Math.abs(count - 1000) < 150, tenths.join())

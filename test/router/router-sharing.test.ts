@@ -3,6 +3,8 @@ import { describe, it } from 'node:test'
 import { type DisclosureProfile, profiles } from '../../router/disclosure.ts'
 import { createMemorySwarm } from '../../router/network/memory.ts'
 import type { Network } from '../../router/network/network.ts'
+import type { Observer } from '../../router/outcome.ts'
+import { sealPacket } from '../../router/packet.ts'
 import { unbiased } from '../../router/randomised-response.ts'
 import { FLIGHT, LINKED_LIST, type RouterNode, startNode, TRAIN } from '../support/router-node.ts'
 import { NOW, temporaryFolder, until } from '../support/router-support.ts'
@@ -32,6 +34,70 @@ describe('a noisy rating', () => {
     assert.notEqual(second?.n, first.n)
     assert.ok((await a.ask(TRAIN)).confidence < 0.5, 'here the last word counts, in clear')
     assert.equal(a.withheld, 0, 'what has been said already is not withheld')
+  })
+
+  it('leaves once for its answer, whoever speaks of it, and nothing tells who else did', async () => {
+    await using a = await startNode(createMemorySwarm(), { profile: noisy })
+    const say = (requestId: string, observer: Observer, signal: number) =>
+      a.learn(TRAIN, { requestId, observer, signal })
+    // A rule found fault with the first, an evaluator judged the second before a person did; of the third, only a person spoke.
+    await say('ruled', 'i', 0)
+    await say('judged', 'e', 0)
+    await until(() => a.sent.length === 1, 'the evaluator was heard')
+    for (const requestId of ['ruled', 'judged', 'alone']) await say(requestId, 'h', 0)
+    await until(() => a.sent.length === 3, 'the others left')
+    const [judged, ...others] = await said(a)
+    assert.equal(judged?.ob, 'e')
+    assert.deepEqual(
+      others.map(({ ob, rv }) => [ob, rv]),
+      [
+        ['h', 0],
+        ['h', 0],
+      ],
+    )
+    assert.equal(new Set([judged, ...others].map(one => one?.n)).size, 3)
+    assert.deepEqual(a.withheldFor, ['guess'])
+  })
+
+  it('is taken back though others speak of its answer before the withdrawal leaves, and stays so', async () => {
+    const clock = { now: NOW }
+    await using a = await startNode(createMemorySwarm(), {
+      clock,
+      profile: { ...noisy, delayMeanS: 600, delayCapS: 600 },
+    })
+    await a.learn(TRAIN, { requestId: 'x' })
+    const [{ answer = '' } = {}] = await a.store.outcomes(0, 1)
+    const first = await a.store.waiting(answer)
+    assert.ok(first)
+    const { key, packet } = first
+    const bytes = await sealPacket(packet, a.identity.privateKey)
+    await a.store.departed({ key, packet, bytes, author: a.identity.id }, clock.now, 'x')
+    await a.store.delivered(packet, 1, clock.now)
+    assert.equal(await a.store.waiting(answer), undefined)
+    await a.router.withdraw('x')
+    const withdrawal = await a.store.waiting(answer)
+    assert.deepEqual([withdrawal?.packet.withdrawn, withdrawal?.packet.revision], [true, 1])
+    for (const observer of ['i', 'e', 'h'] as const) {
+      await a.learn(TRAIN, { requestId: 'x', observer, signal: 0 })
+      assert.deepEqual(await a.store.waiting(answer), withdrawal)
+    }
+  })
+
+  it('that reached nobody goes on waiting for somebody when minds change', async () => {
+    const swarm = createMemorySwarm()
+    const clock = { now: NOW }
+    await using a = await startNode(swarm, { profile: noisy, clock })
+    await a.learn(TRAIN, { requestId: 'x', signal: 1 })
+    await until(() => a.sent.length === 1, 'it left for nobody')
+    assert.equal(a.sent[0]?.recipients, 0)
+    assert.equal(await a.learn(TRAIN, { requestId: 'x', signal: 0 }), 'updated')
+    await using b = await startNode(swarm, { clock })
+    await b.ask(TRAIN)
+    clock.now += 60
+    // Any other makes the outbox look again.
+    await a.learn(LINKED_LIST)
+    await until(() => b.accepted.length === 1, 'it came')
+    assert.equal((await said(a)).length, 2)
   })
 
   it('has the same bit when it is said anew by a node that has lost its database', async () => {

@@ -88,7 +88,7 @@ describe('what one node learns', () => {
     }
     assert.match(
       lines[0]?.payload ?? '',
-      /^\{"v":1,"sp":"[0-9a-f]{8}","d":"general","qsh":"[0-9a-f]{2,4}","os":0,"ci":0.9,"mv":"llama-3.1-8b-instruct","ca":true,"ct":"factual","ob":"h","n":"[0-9a-f]{16}","rv":0,"ts":1800000000,"ttl":168\}$/,
+      /^\{"v":1,"sp":"[0-9a-f]{8}","d":"general","qsh":"[0-9a-f]{2,4}","os":0,"mv":"llama-3.1-8b-instruct","ca":true,"ct":"factual","ob":"h","n":"[0-9a-f]{16}","rv":0,"ts":1800000000,"ttl":168\}$/,
     )
     assert.deepEqual(
       a.sent.map(({ bytes }) => bytes),

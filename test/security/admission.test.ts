@@ -177,6 +177,41 @@ suite('whose word is taken', () => {
     await refused(await say('both', 'implicit'), 422, 'invalid_field', 'source')
   })
 
+  test('an evaluator’s token asks nothing of what is known: that is for applications and operators', async () => {
+    await using upstream = await answering()
+    const settings = { QIS_FEEDBACK_TOKEN: 'program app', QIS_EVALUATOR_TOKEN: 'judge', QIS_ADMIN_TOKEN: 'secret' }
+    await using sidecar = await startTestSidecar(upstream.url, settings)
+    const bodies = {
+      '/qis/advise': { text: 'How do planes fly?', model: 'm' },
+      '/qis/rerank': { query: 'planes', documents: ['wings', 'soup'] },
+    }
+    const paths = Object.keys(bodies) as (keyof typeof bodies)[]
+    const asked = (url: string, path: keyof typeof bodies, headers = {}) =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(bodies[path]),
+      })
+    for (const path of paths) {
+      for (const token of ['program', 'secret']) {
+        assert.equal((await asked(sidecar.data, path, bearer(token))).status, 200, `${path} ${token}`)
+      }
+      for (const headers of [{}, bearer('wrong'), bearer('judge')]) {
+        await refused(await asked(sidecar.data, path, headers), 401, 'unauthorized', null)
+      }
+    }
+    await using open = await startTestSidecar(upstream.url, { QIS_EVALUATOR_TOKEN: 'judge' })
+    for (const path of paths) {
+      assert.equal((await asked(open.data, path)).status, 200, path)
+      await refused(await asked(open.data, path, bearer('judge')), 401, 'unauthorized', null)
+    }
+    const document = (await (await fetch(`${open.admin}/qis/openapi.json`)).json()) as {
+      paths: Record<string, { post: { description: string } }>
+    }
+    for (const path of paths)
+      assert.match(document.paths[path]?.post.description ?? '', /evaluator's token opens nothing/)
+  })
+
   test('a program sees and changes what programs said, and nothing of what people did', async () => {
     await using upstream = await answering()
     const settings = { QIS_FEEDBACK_TOKEN: 'program app' }

@@ -1,10 +1,8 @@
 /** What `npm ci` may bring in: named bytes from a registry, and code that runs at install only where it was looked at. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -78,27 +76,4 @@ suite('the lockfile', () => {
       ['node'],
     )
   })
-})
-
-test('npm sbom lists what is shipped, package by package, with its digest', async () => {
-  // With `--omit dev`, npm 11 leaves out what a development dependency needs as well, undici among it.
-  const args = ['sbom', '--package-lock-only', '--sbom-format', 'cyclonedx']
-  const { stdout } = await promisify(execFile)('npm', args, { cwd: ROOT, maxBuffer: 1 << 26 })
-  const { components } = JSON.parse(stdout) as {
-    components: { purl: string; hashes?: { alg: string }[]; properties?: { name: string; value: string }[] }[]
-  }
-  const shipped = components.filter(
-    ({ properties = [] }) => !properties.some(({ name, value }) => name.endsWith(':development') && value === 'true'),
-  )
-  for (const { purl, hashes } of shipped)
-    assert.ok(
-      hashes?.some(({ alg }) => alg === 'SHA-512'),
-      purl,
-    )
-  const listed = new Set(shipped.map(({ purl }) => decodeURIComponent(purl.replace('pkg:npm/', ''))))
-  const { packages } = await read<{ packages: Record<string, Entry & { dev?: boolean }> }>('package-lock.json')
-  for (const [path, { version, dev }] of Object.entries(packages)) {
-    if (path === '' || dev) continue
-    assert.ok(listed.has(`${path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)}@${version}`), path)
-  }
 })

@@ -51,7 +51,7 @@ export function fields(wire) {
           ? `${os} (0 bad, 1 good)`
           : `${os}, by the toss of a coin that lies with probability ${percent(1 / (1 + Math.exp(ep)))}: nobody can tell whether it did`,
     ],
-    ['The model’s own confidence', ci === undefined ? undefined : `${ci}, in steps of 0.05`],
+    ['The model’s own confidence', ci],
     ['What was wrong', ca === undefined ? undefined : (FAULTS[ct] ?? ct)],
     ['Strategy', st],
     ['Who judged', `${OBSERVERS[ob] ?? ob}; not which one`],

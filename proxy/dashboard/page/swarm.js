@@ -17,6 +17,7 @@ const REFUSED = {
 const KEPT = {
   rare: 'stayed here: too few reference questions are like theirs',
   domain: 'stayed here: their domain is not shared',
+  guess: 'stayed here: a rule guessed them, and its packet would tell in clear what noise is to hide',
   settings: 'stayed here: the settings became stricter before they left',
 }
 const STANDING = {
