@@ -1,4 +1,5 @@
 /** Knows what the APIs have in common: turns of a conversation, each a string or a list of parts. */
+import { standsAlone } from './complete.ts'
 import { isString, JsonScan, type Span, stringIs } from './json-scan.ts'
 import { cut, decodeEnds } from './long-text.ts'
 
@@ -76,12 +77,12 @@ function lastText(bytes: Buffer, turns: readonly Span[], results: boolean): stri
 
 function isShort(text: string): boolean {
   if (text.length >= LONG_CHARS) return false
-  if (Buffer.byteLength(text) < SHORT_BYTES) return true
+  if (Buffer.byteLength(text) < SHORT_BYTES) return !standsAlone(text)
   let words = 0
   for (const { isWordLike } of segmenter.segment(text)) {
     if (isWordLike && ++words === SHORT_WORDS) return false
   }
-  return true
+  return !standsAlone(text)
 }
 
 /** The strings that hold the text of a turn: itself, or its text parts. */
