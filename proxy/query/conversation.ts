@@ -1,5 +1,6 @@
 /** Tells a conversation by how it began, so that its later requests can be known to belong to it. */
-import { JsonScan, type Span, stringIs } from './json-scan.ts'
+import { JsonScan, stringIs } from './json-scan.ts'
+import { turnsOf } from './turns.ts'
 
 export interface Conversation {
   /** The first user turn, as its bytes were written; undefined where there is none. */
@@ -30,18 +31,7 @@ function readTurns(scan: JsonScan, body: Buffer, found: Conversation): void {
     scan.skip()
     return
   }
-  while (scan.nextElement()) {
-    if (!scan.enter('{')) {
-      scan.skip()
-      continue
-    }
-    let role: Span | undefined
-    let content: Span | undefined
-    while (scan.nextMember()) {
-      if (scan.keyIs('role')) role = scan.take()
-      else if (scan.keyIs('content')) content = scan.take()
-      else scan.skip()
-    }
+  for (const { role, content } of turnsOf(scan)) {
     if (!role) continue
     if (stringIs(body, role, 'assistant')) found.continued = true
     if (content && stringIs(body, role, 'user')) found.opening ??= body.subarray(content.start, content.end)

@@ -1,6 +1,7 @@
 /** Adds a system instruction to a request, and leaves every other byte as it was. */
 import type { Operation } from '../observe/operation.ts'
 import { isString, JsonScan, type Span, stringIs } from './json-scan.ts'
+import { turnsOf } from './turns.ts'
 
 /** Bytes that are to stand before the one at `at`. */
 export interface Insertion {
@@ -36,19 +37,8 @@ function inMessages(body: Buffer, text: string): Insertion | undefined {
   const scan = messages && new JsonScan(body, messages.start)
   if (!messages || !scan?.enter('[')) return undefined
   let empty = true
-  while (scan.nextElement()) {
+  for (const { role, content } of turnsOf(scan)) {
     empty = false
-    if (!scan.enter('{')) {
-      scan.skip()
-      continue
-    }
-    let role: Span | undefined
-    let content: Span | undefined
-    while (scan.nextMember()) {
-      if (scan.keyIs('role')) role = scan.take()
-      else if (scan.keyIs('content')) content = scan.take()
-      else scan.skip()
-    }
     if (!role || !(stringIs(body, role, 'system') || stringIs(body, role, 'developer'))) continue
     return content && atEndOf(body, content, text)
   }

@@ -1,4 +1,5 @@
 /** Knows what the APIs have in common: turns of a conversation, each a string or a list of parts. */
+import { standsAlone } from './complete.ts'
 import { isString, JsonScan, type Span, stringIs } from './json-scan.ts'
 import { cut, decodeEnds } from './long-text.ts'
 
@@ -14,21 +15,33 @@ const segmenter = new Intl.Segmenter('en', { granularity: 'word' })
 export function takeTurns(scan: JsonScan, bytes: Buffer): Span[] {
   if (!scan.enter('[')) return [scan.take()]
   const turns: Span[] = []
+  for (const { role, content } of turnsOf(scan)) {
+    if (role && content && stringIs(bytes, role, 'user')) turns.push(content)
+  }
+  return turns
+}
+
+export interface Turn {
+  role: Span | undefined
+  content: Span | undefined
+}
+
+/** The objects of a list of messages that the cursor has entered; whatever else is in it is passed over. */
+export function* turnsOf(scan: JsonScan): Generator<Turn, void> {
   while (scan.nextElement()) {
     if (!scan.enter('{')) {
       scan.skip()
       continue
     }
-    let user = false
+    let role: Span | undefined
     let content: Span | undefined
     while (scan.nextMember()) {
-      if (scan.keyIs('role')) user = stringIs(bytes, scan.take(), 'user')
+      if (scan.keyIs('role')) role = scan.take()
       else if (scan.keyIs('content')) content = scan.take()
       else scan.skip()
     }
-    if (user && content) turns.push(content)
+    yield { role, content }
   }
-  return turns
 }
 
 /** Takes a prompt, or the first of several; token ids have no text. */
@@ -64,12 +77,12 @@ function lastText(bytes: Buffer, turns: readonly Span[], results: boolean): stri
 
 function isShort(text: string): boolean {
   if (text.length >= LONG_CHARS) return false
-  if (Buffer.byteLength(text) < SHORT_BYTES) return true
+  if (Buffer.byteLength(text) < SHORT_BYTES) return !standsAlone(text)
   let words = 0
   for (const { isWordLike } of segmenter.segment(text)) {
     if (isWordLike && ++words === SHORT_WORDS) return false
   }
-  return true
+  return !standsAlone(text)
 }
 
 /** The strings that hold the text of a turn: itself, or its text parts. */

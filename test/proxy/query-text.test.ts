@@ -272,6 +272,26 @@ suite('a follow-up', () => {
     assert.equal(asked(OTHER, link), link)
   })
 
+  test('that is short and complete stands alone', () => {
+    for (const text of ['What is DNS?', 'Who was Nero?', 'Can dogs eat grapes?', 'what’s an API', 'Define entropy.']) {
+      assert.equal(asked(QUESTION, text), text)
+    }
+  })
+
+  test('that is short and points back comes with the turn before it', () => {
+    for (const text of [
+      'Is it safe?',
+      'What else?',
+      'Why is that?',
+      'how long?',
+      'And what is DNS?',
+      'DNS',
+      'Qué es el DNS?',
+    ]) {
+      assert.equal(asked(QUESTION, text), `${QUESTION}\n${text}`)
+    }
+  })
+
   test('comes with as many turns as it takes', () => {
     assert.equal(
       asked(OTHER, QUESTION, 'why?', 'ok', [image], ' ', 'and in adults?'),

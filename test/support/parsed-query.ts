@@ -1,4 +1,5 @@
 /** What `proxy/query-text.ts` must find, found the simple way: by parsing the whole body. */
+import { standsAlone } from '../../proxy/query/complete.ts'
 import { MAX_QUERY_CHARS, type Query } from '../../proxy/query-text.ts'
 
 /** `fields` are the members that may hold the question on the path in question, in this order. */
@@ -40,7 +41,8 @@ function question(said: readonly unknown[], results: boolean): string {
 function short(text: string): boolean {
   if (text.length >= 160) return false
   const words = Array.from(new Intl.Segmenter('en', { granularity: 'word' }).segment(text.toWellFormed()))
-  return Buffer.byteLength(text) < 24 || words.filter(({ isWordLike }) => isWordLike).length < 4
+  const few = Buffer.byteLength(text) < 24 || words.filter(({ isWordLike }) => isWordLike).length < 4
+  return few && !standsAlone(text)
 }
 
 function texts(content: unknown, results: boolean): string[] {

@@ -1,6 +1,6 @@
 /** The advise box: what is known of a text, why, and what would change it. */
 import { call } from './api.js'
-import { byId, count, make, percent } from './dom.js'
+import { byId, count, fieldById, make, percent } from './dom.js'
 import { barOf } from './knowledge.js'
 
 export function createAdvise() {
@@ -8,11 +8,15 @@ export function createAdvise() {
   const place = byId('advice')
   form.addEventListener('submit', async event => {
     event.preventDefault()
-    const domain = byId('domain').value.trim()
+    const domain = fieldById('domain').value.trim()
     try {
       const told = await call('advise', {
         method: 'POST',
-        body: { text: byId('text').value, model: byId('model').value.trim(), ...(domain !== '' && { domain }) },
+        body: {
+          text: fieldById('text').value,
+          model: fieldById('model').value.trim(),
+          ...(domain !== '' && { domain }),
+        },
       })
       place.replaceChildren(...told.models.flatMap(model => describe(model, told)))
     } catch (error) {
@@ -27,7 +31,7 @@ export function createAdvise() {
       for (const [id, all] of Object.entries(names)) {
         byId(id).replaceChildren(...[...new Set(all)].slice(0, 50).map(value => make('option', { value })))
       }
-      const model = byId('model')
+      const model = fieldById('model')
       if (model.value === '' && places[0] && document.activeElement !== model) model.value = places[0].model
     },
   }

@@ -1,7 +1,7 @@
 /** The dashboard: asks this node how it is, every few seconds while somebody looks, and lays it out. */
 import { createAdvise } from './advise.js'
 import { call, token } from './api.js'
-import { byId, duration, make, shortId } from './dom.js'
+import { byId, duration, fieldById, make, shortId } from './dom.js'
 import { createFeedback } from './feedback.js'
 import { showKnowledge } from './knowledge.js'
 import { createLedger } from './ledger.js'
@@ -20,8 +20,7 @@ let parts
 let timer
 let asked = 0
 
-const [form, board, leave] = [byId('enter'), byId('board'), byId('leave')]
-const nav = document.querySelector('nav')
+const [form, board, leave, nav] = [byId('enter'), byId('board'), byId('leave'), byId('sections')]
 
 /** Charts want to know how wide they are, so they are made once they can be seen. */
 function build() {
@@ -106,8 +105,8 @@ function turnAway() {
 
 form.addEventListener('submit', event => {
   event.preventDefault()
-  token.set(byId('token').value)
-  byId('token').value = ''
+  token.set(fieldById('token').value)
+  fieldById('token').value = ''
   asked = 0
   void look()
 })
@@ -115,8 +114,9 @@ leave.addEventListener('click', () => {
   token.forget()
   location.reload()
 })
-byId('span').addEventListener('change', event => {
-  past.span = Number(event.target.value)
+const span = fieldById('span')
+span.addEventListener('change', () => {
+  past.span = Number(span.value)
   void look()
 })
 document.addEventListener('visibilitychange', () => {

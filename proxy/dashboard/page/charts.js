@@ -2,7 +2,8 @@
 import { make } from './dom.js'
 
 const HEIGHT = 190
-const { uPlot } = globalThis
+/** A script of its own, which no module can import. */
+const { uPlot } = /** @type {{uPlot: typeof import('uplot')}} */ (/** @type {unknown} */ (globalThis))
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 const charts = new Set()
 
@@ -25,6 +26,7 @@ export function createChart(figure, { title, series, say, signed = false }) {
     grid: { stroke: () => colour('--line'), width: 1 },
     ticks: { show: false },
   }
+  /** @type {[from: number, to: number]} */
   let shown = [0, 1]
   const chart = new uPlot(
     {
@@ -85,6 +87,12 @@ function alone(chart, series) {
   return values.map((_value, at) => at).filter(at => known(at) && !known(at - 1) && !known(at + 1))
 }
 
+/**
+ * @param {number} low
+ * @param {number} high
+ * @param {boolean} signed
+ * @returns {[from: number, to: number]}
+ */
 function rangeOf(low, high, signed) {
   const top = high > 0 ? high * 1.15 : 1
   if (!signed) return [0, top]

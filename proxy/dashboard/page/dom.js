@@ -8,7 +8,13 @@ export function byId(id) {
 }
 
 /**
- * @param {string} name
+ * @param {string} id of an input, or of what has a value as well
+ */
+export const fieldById = id => /** @type {HTMLInputElement} */ (byId(id))
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
  * @param {Record<string, string | number | boolean | undefined>} [attributes] those that are undefined or false are left out
  * @param {...(Node | string | undefined)} children
  */
@@ -25,6 +31,12 @@ export function draw(name, attributes = {}, ...children) {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
 }
 
+/**
+ * @template {Element} E
+ * @param {E} element
+ * @param {Record<string, string | number | boolean | undefined>} attributes
+ * @param {(Node | string | undefined)[]} children
+ */
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== undefined && value !== false) element.setAttribute(name, value === true ? '' : String(value))

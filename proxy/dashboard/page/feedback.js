@@ -1,6 +1,6 @@
 /** The feedback trial: a rating for one of the last answers, or for any whose request id one has, and what became of it. */
 import { call } from './api.js'
-import { ago, byId, make, percent, shortId } from './dom.js'
+import { ago, byId, fieldById, make, percent, shortId } from './dom.js'
 import { kindOf } from './topics.js'
 
 const STATUS = {
@@ -36,7 +36,8 @@ export function createFeedback(onTaken) {
 
   byId('rate').addEventListener('submit', event => {
     event.preventDefault()
-    void rate(byId('request').value.trim(), event.submitter?.value ?? 'up', byId('fault').value)
+    const pressed = /** @type {HTMLButtonElement | null} */ (event.submitter)
+    void rate(fieldById('request').value.trim(), pressed?.value ?? 'up', fieldById('fault').value)
   })
 
   function thumbs({ request_id, feedback }) {
@@ -106,10 +107,9 @@ export function createFeedback(onTaken) {
           ? make('ul', { class: 'answers plain', 'aria-label': 'The last answers' }, ...items)
           : make('p', { class: 'note' }, 'No answers yet: send a question through the data listener.'),
       )
-      if (focused)
-        byId('answers')
-          .querySelector(`[aria-label="${CSS.escape(focused)}"]`)
-          ?.focus()
+      if (!focused) return
+      const same = byId('answers').querySelector(`[aria-label="${CSS.escape(focused)}"]`)
+      if (same instanceof HTMLElement) same.focus()
     },
   }
 }

@@ -25,7 +25,12 @@ function gridOf(places, total) {
   const rows = domains.map(domain => [domain, ...models.map(model => describePlace(of.get(`${domain}/${model}`)))])
   const left = total.places - places.filter(({ model }) => models.includes(model)).length
   return [
-    table([['Domain'], ...models.map(model => [model])], rows, 'Expected outcome by domain and model', 'domain'),
+    table(
+      ['Domain', ...models].map(title => [title]),
+      rows,
+      'Expected outcome by domain and model',
+      'domain',
+    ),
     make(
       'p',
       { class: 'note' },

@@ -88,7 +88,7 @@ export function createLedger() {
     complete = found.length < PAGE
   }
 
-  const button = byId('verify')
+  const button = /** @type {HTMLButtonElement} */ (byId('verify'))
   button.addEventListener('click', async () => {
     button.disabled = true
     try {

@@ -39,6 +39,7 @@ function rating(signal) {
 export function fields(wire) {
   const { v, sp, d, qsh, os, ci, mv, ca, ct, st, ob, ad, n, rv, op, ep, ts, ttl } = wire
   const hour = new Date(ts * 1000).toISOString().slice(0, 13).replace('T', ', ')
+  /** @type {[what: string, says: string | undefined][]} */
   const said = [
     ['Kind of question', `${qsh}: ${howExact(qsh)}`],
     ['Domain', d],
@@ -61,7 +62,7 @@ export function fields(wire) {
     ['Forgotten after', `${ttl} hours`],
     ['Space and version', `${sp}, ${v}`],
   ]
-  return said.filter(([, value]) => value !== undefined)
+  return said.flatMap(([what, says]) => (says === undefined ? [] : [[what, says]]))
 }
 
 function howExact(code) {

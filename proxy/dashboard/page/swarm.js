@@ -79,6 +79,7 @@ export function createSwarm() {
           STANDING[standing] ?? standing,
         ]
       })
+      /** @type {[title: string, isNumber?: boolean][]} */
       const columns = [['Peer'], ['Connected'], ['Handed over'], ['Still counts', true], ['Believed']]
       byId('peers').replaceChildren(
         ...(rows.length > 0

@@ -27,5 +27,5 @@ export function kindOf(codes) {
     for (const [rank, name] of (names[code] ?? []).entries()) votes.set(name, (votes.get(name) ?? 0) + 1 / (1 + rank))
   }
   const best = [...votes].sort(([, a], [, b]) => b - a).slice(0, 2)
-  return best.length > 0 ? `like ${best.map(([name]) => name).join(' or ')}` : `of kind ${codes[0].slice(0, 2)}`
+  return best.length > 0 ? `like ${best.map(([name]) => name).join(' or ')}` : `of kind ${codes[0]?.slice(0, 2)}`
 }
