@@ -24,6 +24,11 @@ export interface Choice {
   reason: 'best' | 'explored'
 }
 
+/**
+ * How much of the deviation is drawn (posterior reshaping, Chapelle & Li 2011): in full, near equals are tried out for long
+ * at the cost of answers. docs/decisions.md has what was measured.
+ */
+const DRAWN = 0.25
 /** One whose outcome is known this well is tried at random the more seldom the better it is known. */
 const KNOWN_DEVIATION = 0.1
 
@@ -45,7 +50,7 @@ export function chooseAmong(
   const scores = candidates.map(({ expected, price }) => expected - cost(price))
   const best = descending(scores)
   if (explore === undefined) return { order: best, scores, reason: 'best' }
-  const drawn = candidates.map(({ deviation }, at) => (scores[at] as number) + deviation * normal(random))
+  const drawn = candidates.map(({ deviation }, at) => (scores[at] as number) + DRAWN * deviation * normal(random))
   const tried = random() < explore ? Math.floor(random() * candidates.length) : undefined
   if (tried !== undefined && random() < ((candidates[tried]?.deviation ?? 0) / KNOWN_DEVIATION) ** 2) {
     drawn[tried] = Number.POSITIVE_INFINITY
