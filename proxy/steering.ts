@@ -30,8 +30,8 @@ export function describeRoute({ policy, chosen, reason, considered }: Route, dom
       model: name,
       price,
       available,
-      expected: insight ? round(insight.confidence) : null,
-      deviation: insight ? round(insight.deviation) : null,
+      expected: insight ? round(insight.prospect.expected) : null,
+      deviation: insight ? round(insight.prospect.deviation) : null,
       evidence: insight?.grade ?? 'none',
       score: score === undefined ? null : round(score),
     })),
@@ -42,9 +42,10 @@ export function describeRoute({ policy, chosen, reason, considered }: Route, dom
 export function summariseRoute({ considered }: Route): string {
   return considered
     .map(({ name, insight, score, available }) => {
+      const { expected, deviation } = insight?.prospect ?? {}
       const numbers =
-        insight && score !== undefined
-          ? `=${insight.confidence.toFixed(2)}~${insight.deviation.toFixed(2)}:${score.toFixed(2)}`
+        expected !== undefined && deviation !== undefined && score !== undefined
+          ? `=${expected.toFixed(2)}~${deviation.toFixed(2)}:${score.toFixed(2)}`
           : ''
       return `${name}${numbers}${available ? '' : ' (away)'}`
     })

@@ -5,21 +5,40 @@ import { modelSize } from '../../router/synthesis/base-rates.ts'
 import { mean } from './figures.ts'
 import { type BenchOptions, headline } from './options.ts'
 import type { Prepared } from './prepare.ts'
-import { dealOut, domainOf, type Scenario, settle, spoken, type World } from './scenario.ts'
+import { dealOut, domainOf, type Heard, type Scenario, settle, spoken, type World } from './scenario.ts'
 
 export interface RoutingResult {
   /** Share of questions answered well, by how the model was chosen; `auto` at no price. */
   routing: {
     best_single: number
     random: number
-    /** The model that was best in the table's own category of the question; NaN where the table has none. */
+    /**
+     * The model that was best in the table's own category of the question, by every model's outcome of every question that
+     * peers saw; and by the packets alone, which have one model's of each.
+     */
     category: number
+    category_heard: number
     auto: number
     auto_tagged: number
+    /** What `auto` would be if models were compared by what clients are told, which is held near this site's own estimate. */
+    told: number
+    told_tagged: number
     oracle: number
-    /** Expected outcome minus dial times price, the dearest model's being 1: share answered well, and mean price. */
-    by_price: { dial: number; right: number; price: number }[]
+    /** Expected outcome minus dial times price, the dearest model's being 1. */
+    by_price: {
+      dial: number
+      /** The model that comes out best by its average in the packets. */
+      single: Bought
+      auto: Bought
+      auto_tagged: Bought
+    }[]
   }
+}
+
+/** Share answered well, and mean price. */
+interface Bought {
+  right: number
+  price: number
 }
 
 const DIALS = [0, 0.05, 0.1, 0.2, 0.5]
@@ -32,60 +51,76 @@ export function measureRouting(world: World, options: BenchOptions): RoutingResu
   // Models whose names tell no size cost as much as half the largest.
   const prices = sizes.map(size => (size ?? largest / 2) / largest)
   const right: Record<string, number[]> = {}
-  const spent: number[][] = DIALS.map(() => [])
-  const note = (way: string, outcome: number) => {
+  const spent: Record<string, number[]> = {}
+  const note = (way: string, outcome: number, price = Number.NaN) => {
     right[way] ??= []
+    spent[way] ??= []
     if (Number.isFinite(outcome)) right[way].push(outcome)
+    spent[way].push(price)
   }
 
   for (const seed of options.seeds) {
     const random = seededRandom(seed)
     const common: Scenario = { ...headline(options, table.questions.length), models: 'mixed', own: 0, seed, model: 0 }
     const outcomes = (question: number) => table.questions[question]?.outcomes ?? []
+    const taskOf = (question: number) => table.questions[question]?.task ?? ''
     const dealt = dealOut(world, common)
-    const train = dealt.peers.map(({ question }) => question)
-    const single = best(
-      names.map((_, model) => mean(train.map(i => outcomes(i)[model] as number).filter(Number.isFinite))),
-    )
-    const byTask = new Map<string, number>()
+    const averages = (heard: readonly Heard[]) =>
+      names.map((_, model) => mean(heard.filter(one => one.model === model).map(({ signal }) => signal)))
+    const heard = averages(dealt.peers)
+    const [byTask, byTaskHeard] = [new Map<string, number>(), new Map<string, number>()]
     for (const task of new Set(table.questions.map(({ task }) => task))) {
-      const inTask = train.filter(i => table.questions[i]?.task === task)
-      if (inTask.length > 0)
-        byTask.set(task, best(names.map((_, m) => mean(inTask.map(i => outcomes(i)[m] as number)))))
+      const inTask = dealt.peers.filter(({ question }) => taskOf(question) === task)
+      if (inTask.length === 0) continue
+      byTask.set(task, best(names.map((_, m) => mean(inTask.map(({ question }) => outcomes(question)[m] as number)))))
+      byTaskHeard.set(task, best(averages(inTask)))
     }
     for (const tagged of [false, true]) {
+      const tag = tagged ? '_tagged' : ''
       const scenario = { ...common, tagged }
       const site = settle(world, scenario, dealt, spoken(world, scenario, dealt))
       for (const question of dealt.test) {
         const came = outcomes(question)
         const domain = domainOf(world, question, tagged)
-        // Everyone's opinion: the bound on the network is for what this site tells its clients, not for whom it asks.
-        const expected = names.map(name => site.opinions(world.questions[question] as Prepared, name, domain).network)
-        if (tagged) {
-          note('auto_tagged', came[best(expected)] as number)
-          continue
-        }
-        note('best_single', came[single] as number)
-        note('random', came[Math.floor(random() * names.length)] as number)
-        note('category', came[byTask.get(table.questions[question]?.task ?? '') ?? single] as number)
-        note('oracle', Math.max(...came.filter(Number.isFinite)))
-        for (const [i, dial] of DIALS.entries()) {
+        const known = names.map(name => site.ask(world.questions[question] as Prepared, name, domain))
+        const buy = (way: string, dial: number, expected: readonly number[]) => {
           const chosen = best(expected.map((value, model) => value - dial * (prices[model] as number)))
-          note(`auto ${dial}`, came[chosen] as number)
-          spent[i]?.push(prices[chosen] as number)
+          note(`${way} ${dial}`, came[chosen] as number, prices[chosen])
         }
+        const expected = known.map(({ prospect }) => prospect.expected)
+        for (const dial of DIALS) buy(`auto${tag}`, dial, expected)
+        buy(
+          `told${tag}`,
+          0,
+          known.map(({ confidence }) => confidence),
+        )
+        if (tagged) continue
+        for (const dial of DIALS) buy('single', dial, heard)
+        note('random', came[Math.floor(random() * names.length)] as number)
+        note('category', came[byTask.get(taskOf(question)) ?? best(heard)] as number)
+        note('category_heard', came[byTaskHeard.get(taskOf(question)) ?? best(heard)] as number)
+        note('oracle', Math.max(...came.filter(Number.isFinite)))
       }
     }
   }
   const share = (way: string) => mean(right[way] ?? [])
+  const bought = (way: string) => ({ right: share(way), price: mean(spent[way] ?? []) })
   const routing = {
-    best_single: share('best_single'),
+    best_single: share('single 0'),
     random: share('random'),
     category: share('category'),
+    category_heard: share('category_heard'),
     auto: share('auto 0'),
-    auto_tagged: share('auto_tagged'),
+    auto_tagged: share('auto_tagged 0'),
+    told: share('told 0'),
+    told_tagged: share('told_tagged 0'),
     oracle: share('oracle'),
-    by_price: DIALS.map((dial, i) => ({ dial, right: share(`auto ${dial}`), price: mean(spent[i] ?? []) })),
+    by_price: DIALS.map(dial => ({
+      dial,
+      single: bought(`single ${dial}`),
+      auto: bought(`auto ${dial}`),
+      auto_tagged: bought(`auto_tagged ${dial}`),
+    })),
   }
   options.say(`routing ${JSON.stringify(routing)}`)
   return { routing }

@@ -76,7 +76,7 @@ export const usesVariables = {
   routeExplore: {
     name: 'QIS_ROUTE_EXPLORE',
     default: '0.02',
-    help: 'share of these choices made at random, beside a preference for what is less known; off takes the best known always',
+    help: 'largest share of these choices made at random, less the more is known, beside a preference for what is less known; off takes the best known always',
     reloads: true,
     parse: shareOrOff,
   },

@@ -133,8 +133,8 @@ export function createRouting(
       const considered = policy.candidates.map(one => consider(one, lookup(modelVariant(one.name))))
       const { order, scores, reason } = chooseAmong(
         considered.map(({ insight, price }) => ({
-          expected: insight?.confidence ?? 0,
-          deviation: insight?.deviation ?? 0,
+          expected: insight?.prospect.expected ?? 0,
+          deviation: insight?.prospect.deviation ?? 0,
           price,
         })),
         policy,

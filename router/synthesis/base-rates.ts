@@ -9,8 +9,8 @@ export type View = 'own' | 'all' | 'robust'
 export interface BaseRates {
   /** Expected outcome of a model in a domain, 0..1. @param prior before anything was seen @default 0.5 */
   of(model: string, domain: string, view: View, prior?: number): number
-  /** Outcomes behind it. */
-  count(model: string, view: View): number
+  /** Outcomes behind it. @param domain all of them when absent */
+  count(model: string, view: View, domain?: string): number
   /** What is known of a peer as one who tells of a model. */
   witness(author: string, model: string): Witness
 }
@@ -152,9 +152,9 @@ export function createBaseRates(
       rates.set(key, rate)
       return rate
     },
-    count(model, view) {
+    count(model, view, domain = '') {
       refresh(ratedFor)
-      return summaryOf(`${model}/`, view).n
+      return summaryOf(`${model}/${domain}`, view).n
     },
     witness(author, model) {
       if (model !== lastModel) [lastModel, lastSubject] = [model, `${model}/`]

@@ -1,7 +1,7 @@
 /** Which of several models to ask: what is expected of each, less its price, and now and then one that is less known. Pure. */
 
 export interface Candidate {
-  /** Mean and standard deviation of its expected outcome, 0..1. */
+  /** Its expected outcome, 0..1, and the standard deviation of what trying it would settle. */
   expected: number
   deviation: number
   /** In whatever unit; only how it stands to the dearest candidate's counts. */
@@ -11,7 +11,7 @@ export interface Candidate {
 export interface ChoiceOptions {
   /** What the price of the dearest candidate is worth in outcomes, from 0: price does not matter. */
   priceWeight: number
-  /** Share of choices made among all alike, so that none is ever given up, 0..1; undefined to take the best known always. */
+  /** Largest share of choices made among all alike, so that none is ever given up, 0..1; undefined to take the best known always. */
   explore: number | undefined
 }
 
@@ -25,15 +25,17 @@ export interface Choice {
 }
 
 /**
- * How much of the deviation is drawn: each question is a new draw, so that all of it would try models out for ever
- * (posterior reshaping, Chapelle & Li 2011). At 1, 0.5, 0.25 and 0.1 the choice learnt from its own answers alone was right
- * in 55, 59, 61 and 61 % of the questions that `npm run bench:routing` counts, with one seed.
+ * How much of the deviation is drawn (posterior reshaping, Chapelle & Li 2011): in full, near equals are tried out for long
+ * at the cost of answers. docs/decisions.md has what was measured.
  */
 const DRAWN = 0.25
+/** One whose outcome is known this well is tried at random the more seldom the better it is known. */
+const KNOWN_DEVIATION = 0.1
 
 /**
  * Thompson sampling: each candidate's outcome is drawn from a normal distribution of its mean and deviation (Agrawal &
- * Goyal 2013), and the best draw wins. Unknown ones are tried often, hopeless ones hardly, and all at least at the floor.
+ * Goyal 2013), and the best draw wins. Unknown ones are tried often, hopeless ones hardly, and all at least at the floor,
+ * which sinks with what is known of them (ε-greedy with ε ~ 1/n; Auer, Cesa-Bianchi & Fischer 2002).
  *
  * @param candidates at least one
  * @param random uniform in [0, 1)
@@ -46,13 +48,15 @@ export function chooseAmong(
   const dearest = Math.max(...candidates.map(({ price }) => price))
   const cost = (price: number) => (dearest > 0 ? (priceWeight * price) / dearest : 0)
   const scores = candidates.map(({ expected, price }) => expected - cost(price))
-  const anyone = explore !== undefined && random() < explore
-  const drawn = candidates.map(({ deviation }, at) => {
-    if (anyone) return random()
-    return (scores[at] as number) + (explore === undefined ? 0 : DRAWN * deviation * normal(random))
-  })
+  const best = descending(scores)
+  if (explore === undefined) return { order: best, scores, reason: 'best' }
+  const drawn = candidates.map(({ deviation }, at) => (scores[at] as number) + DRAWN * deviation * normal(random))
+  const tried = random() < explore ? Math.floor(random() * candidates.length) : undefined
+  if (tried !== undefined && random() < ((candidates[tried]?.deviation ?? 0) / KNOWN_DEVIATION) ** 2) {
+    drawn[tried] = Number.POSITIVE_INFINITY
+  }
   const order = descending(drawn)
-  return { order, scores, reason: order[0] === descending(scores)[0] ? 'best' : 'explored' }
+  return { order, scores, reason: order[0] === best[0] ? 'best' : 'explored' }
 }
 
 /** Places, of the highest value first; of equal ones the earlier. */

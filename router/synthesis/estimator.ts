@@ -42,6 +42,15 @@ export interface Estimate {
   /** Nearby packets of peers, and how many peers they are from. */
   packets: number
   peers: number
+  prospect: Prospect
+}
+
+/** What models are compared by, where `confidence` is what is told of one. */
+export interface Prospect {
+  /** What the experts expect together, 0..1, however far from this site's own estimate: a bound would make equals of the best. */
+  expected: number
+  /** Standard deviation of what more outcomes of the model in this domain would settle, 0..0.25. */
+  deviation: number
 }
 
 /** What three experts expect: this site alone, everyone with peers' averages held to their median, and everyone. */
@@ -89,8 +98,10 @@ export function assess(
   const adjustment = grade === 'none' ? 0 : clamp(mixed - local, -bound, bound)
   const confidence = clamp(local + adjustment, 0, 1)
   const deviation = deviationOf(confidence, explained, index.rates.count(query.model, 'all'), amplitude)
+  const expected = clamp(mixed, 0, 1)
+  const prospect = { expected, deviation: rateDeviation(expected, index.rates.count(query.model, 'all', query.domain)) }
   return {
-    estimate: { confidence, adjustment: confidence - local, grade, deviation, weight, packets, peers },
+    estimate: { confidence, adjustment: confidence - local, grade, deviation, weight, packets, peers, prospect },
     opinions,
   }
 }
@@ -270,9 +281,17 @@ function equivalent(explained: number, amplitude: number): number {
 
 /** Of the question's own deviation and of the base rate, in outcomes. */
 function deviationOf(expected: number, explained: number, outcomes: number, amplitude: number): number {
-  const luck = Math.max(expected * (1 - expected), 0.01)
-  const shared = (luck * amplitude) / (1 + amplitude)
-  return Math.min(0.5, Math.sqrt(shared * (1 - explained) + luck / (outcomes + BASE_COUNT)))
+  const shared = (luckOf(expected) * amplitude) / (1 + amplitude)
+  return Math.min(0.5, Math.sqrt(shared * (1 - explained) + rateDeviation(expected, outcomes) ** 2))
+}
+
+function rateDeviation(expected: number, outcomes: number): number {
+  return Math.sqrt(luckOf(expected) / (outcomes + BASE_COUNT))
+}
+
+/** Variance of one outcome. */
+function luckOf(expected: number): number {
+  return Math.max(expected * (1 - expected), 0.01)
 }
 
 function gradeOf(weight: number): Grade {

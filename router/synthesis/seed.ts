@@ -64,12 +64,14 @@ export function seedEstimate(nearby: Iterable<Near<Evidence>>, query: SeedQuery)
   const foreign = lived.filter(({ author }) => author !== SELF)
   const adjustment = seedAdjustment(weight)
   const confidence = Math.max(0, Math.min(1, query.prior + adjustment))
+  // The rule itself tells none; that of a mean of as many.
+  const deviation = Math.sqrt((confidence * (1 - confidence)) / (lived.length + 1))
   return {
     confidence,
     adjustment,
     grade: gradeOf(lived.length),
-    // The rule itself tells none; that of a mean of as many.
-    deviation: Math.sqrt((confidence * (1 - confidence)) / (lived.length + 1)),
+    deviation,
+    prospect: { expected: confidence, deviation },
     weight: lived.length,
     packets: foreign.length,
     peers: new Set(foreign.map(({ author }) => author)).size,

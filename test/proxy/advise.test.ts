@@ -23,6 +23,7 @@ const insight: Insight = {
   weight: 0.5,
   packets: 1,
   peers: 1,
+  prospect: { expected: 0.35, deviation: 0.1 },
 }
 
 /** Nothing is configured: only the client tells. */

@@ -15,6 +15,7 @@ const insight: Insight = {
   weight: 2.5,
   packets: 7,
   peers: 3,
+  prospect: { expected: 0.7, deviation: 0.1 },
 }
 
 suite('what we tell', () => {

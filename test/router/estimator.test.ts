@@ -48,10 +48,12 @@ function peers(count: number, vote: Vote): Vote[] {
 describe('an estimate', () => {
   it('without evidence is the prior, of no grade and unadjusted', () => {
     for (const prior of [0, 0.2, 0.5, 1]) {
-      const { deviation, ...rest } = ask([], { prior })
+      const { deviation, prospect, ...rest } = ask([], { prior })
       const nothing = { adjustment: 0, grade: 'none', weight: 0, packets: 0, peers: 0 }
       assert.deepEqual(rest, { confidence: prior, ...nothing })
       assert.ok(deviation > 0 && deviation <= 0.5)
+      assert.equal(prospect.expected, prior)
+      assert.ok(prospect.deviation > 0 && prospect.deviation <= 0.25)
     }
   })
 
@@ -153,6 +155,35 @@ describe('an estimate', () => {
       }
     })
   }
+
+  it('compares models by what everyone says of them, where what is told is held to a bound', () => {
+    const votes = ['best', 'good'].flatMap(model =>
+      Array.from({ length: 40 }, (_, i) => {
+        return { author: `${model}-${i % 4}`, model, signal: model === 'good' && i % 5 === 0 ? 0 : 1, similarity: 0.9 }
+      }),
+    )
+    const [best, good] = ['best', 'good'].map(model => ask(votes, { model }))
+    assert.ok(best && good)
+    assert.equal(best.confidence, good.confidence, 'both at the bound')
+    assert.ok(best.prospect.expected > good.prospect.expected + 0.05 && good.prospect.expected > good.confidence)
+    const far = votes.map(vote => ({ ...vote, similarity: 0 }))
+    const [bestAfar, goodAfar] = ['best', 'good'].map(model => ask(far, { model }))
+    assert.ok(bestAfar && goodAfar && bestAfar.grade === 'none' && bestAfar.adjustment === 0)
+    assert.ok(
+      bestAfar.prospect.expected > goodAfar.prospect.expected + 0.05,
+      'by their averages, where nothing is near',
+    )
+  })
+
+  it('has prospects that are the more certain the more outcomes of the model are in this domain', () => {
+    const after = (count: number, change: Partial<Vote> = {}) =>
+      ask(Array.from({ length: count }, (_, i) => ({ author: SELF, signal: i % 2, similarity: 0, ...change }))).prospect
+        .deviation
+    assert.ok(Math.abs(after(10) / after(100) - Math.sqrt(104 / 14)) < 0.01)
+    assert.ok(after(100) < 0.06)
+    assert.equal(after(100, { domain: 'law' }), after(0), 'another domain')
+    assert.equal(after(100, { model: 'other' }), after(0), 'another model')
+  })
 
   it('passes over what has expired', () => {
     const vote: Vote = { author: 'peer', signal: 0, time: NOW - 3600 }

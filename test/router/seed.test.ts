@@ -88,8 +88,9 @@ describe('the estimate by the published rule', () => {
       { intervention: 2 },
       { expires: NOW + 100 },
     )
-    const { deviation: _, ...rest } = none
+    const { deviation: _, prospect, ...rest } = none
     assert.deepEqual(rest, { confidence: 0.6, adjustment: 0, grade: 'none', weight: 0, packets: 0, peers: 0 })
+    assert.equal(prospect.expected, 0.6)
     assert.equal(estimated({ code: 'a94' }).adjustment, 0.7 * 0.5 + 0.3 - 0.5)
   })
 })

@@ -197,11 +197,20 @@ describe('a choice among models', () => {
       const first = times(20_000, () => chooseAmong(candidates, { priceWeight: 0, explore }, dice).order[0])
       return first.filter(at => at === 1).length / first.length
     }
-    const unknown = share([candidate(0.55, 0, 0.05), candidate(0.5, 0, 0.4)], 0)
-    assert.ok(unknown > 0.25 && unknown < 0.4, String(unknown))
+    const unknown = share([candidate(0.55, 0, 0.02), candidate(0.5, 0, 0.2)], 0)
+    assert.ok(unknown > 0.12 && unknown < 0.2, String(unknown))
     assert.equal(share([candidate(0.9, 0, 0.02), candidate(0.1, 0, 0.02)], 0), 0)
-    const floor = share([candidate(0.9, 0, 0.02), candidate(0.1, 0, 0.02)], 0.1)
+    const floor = share([candidate(0.9, 0, 0.02), candidate(0.1, 0, 0.1)], 0.1)
     assert.ok(Math.abs(floor - 0.05) < 0.01, String(floor))
+    const sunk = share([candidate(0.9, 0, 0.02), candidate(0.1, 0, 0.05)], 0.1)
+    assert.ok(Math.abs(sunk - 0.05 / 4) < 0.004, `the floor sinks with what is known: ${sunk}`)
+  })
+
+  it('keeps the others in their order behind one that is tried at random', () => {
+    const dice = [0, 0, 0, 0, 0, 0, 0, 0.99, 0]
+    const candidates = [candidate(0.9, 0, 0), candidate(0.8, 0, 0), candidate(0.7, 0, 0.2)]
+    const { order, reason } = chooseAmong(candidates, { priceWeight: 0, explore: 0.5 }, () => dice.shift() ?? 0)
+    assert.deepEqual([order, reason], [[2, 0, 1], 'explored'])
   })
 })
 
