@@ -198,19 +198,26 @@ export function createEvidenceIndex(
       }
       // A withdrawal is kept, without weight, so that a late copy of what it takes back cannot return.
       const decoded = decode(said.code)
+      const { author, code, domain, model, signal, intervention, withdrawn, time, expires, ...rest } = said
       const entry: Evidence = {
-        ...said,
-        author: shared(said.author),
-        model: shared(said.model),
-        domain: shared(said.domain),
-        family: shared(modelFamily(said.model)),
+        // Each entry lies somewhere in the heap, and what a look-up reads of it lies together.
+        withdrawn,
+        intervention,
+        time,
+        expires,
+        observerWeight: OBSERVER_WEIGHT[said.observer] * (epsilon === undefined ? 1 : noiseWeight(epsilon)),
+        signal: epsilon === undefined ? signal : unbiased(signal, epsilon),
+        author: shared(author),
+        model: shared(model),
+        domain: shared(domain),
+        code,
         cell: decoded.cell,
         sharpness: comparison?.sharpness(decoded) ?? 1,
+        family: shared(modelFamily(model)),
         place: 0,
-        signal: epsilon === undefined ? said.signal : unbiased(said.signal, epsilon),
-        observerWeight: OBSERVER_WEIGHT[said.observer] * (epsilon === undefined ? 1 : noiseWeight(epsilon)),
         noisy: epsilon !== undefined,
         traces: { own: { lean: 0, told: 0 }, crowd: { lean: 0, told: 0 } },
+        ...rest,
       }
       holding(entry.author).set(id, entry)
       countAuthor(entry, 1)

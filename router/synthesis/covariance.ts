@@ -1,5 +1,6 @@
 /** What is said near a question, and what of it has to do with what else: the matrix that the Gaussian process solves. Pure. */
 import type { Evidence } from '../evidence.ts'
+import { CELLS } from '../space.ts'
 import type { Standing } from './agreement.ts'
 import type { View } from './base-rates.ts'
 import {
@@ -65,8 +66,9 @@ export function factorOf(
 }
 
 /**
- * Row-major, lower half. Codes are compared by way of the question: s·s′ of their similarities to it, and of what is left
- * of both, as much as such rests have in common on average; comparing each with each would cost more than all else.
+ * Row-major, lower half; overwritten by the next call. Codes are compared by way of the question: s·s′ of their
+ * similarities to it, and of what is left of both, as much as such rests have in common on average; comparing each with
+ * each would cost more than all else.
  */
 export function covarianceOf(
   groups: readonly Group[],
@@ -74,51 +76,87 @@ export function covarianceOf(
   fitted: Readonly<Hyperparameters>,
 ): Float64Array {
   const n = groups.length
+  if (n > room) makeRoom(n)
   const { amplitude, sameCell, otherCell, peerBias, strangerBias } = fitted
   const kernels = kernelSteps(fitted)
-  const factors = Float64Array.from({ length: kinds.length ** 2 }, (_, i) => {
-    const [a, b] = [kinds[Math.floor(i / kinds.length)] as Kind, kinds[i % kinds.length] as Kind]
-    return amplitude * factorOf(a.item, b.item, fitted)
-  })
-  const matrix = new Float64Array(n * n)
-  // Numbers side by side are read faster than objects.
-  const similarities = new Float64Array(n)
-  const rests = new Float64Array(n)
-  const sharpness = new Float64Array(n)
-  const described = new Int32Array(WORDS * n)
+  const factors = factorsOf(kinds, fitted)
+  commons.fill(otherCell)
+  commons[0] = sameCell
   for (let row = 0; row < n; row++) {
-    const { similarity: s, item, kind, place, speaker, standing, outcomes, precision } = groups[row] as Group
+    const { similarity, item, kind, place, speaker, standing, outcomes, precision } = groups[row] as Group
     const { cell, sharpness: sharp } = item
-    const rest = Math.sqrt(Math.max(0, 1 - s * s))
-    const strange = standing === 'unproven'
+    const s = sharp * similarity
+    const rest = sharp * Math.sqrt(Math.max(0, 1 - similarity * similarity))
+    const strange = standing === 'unproven' ? 1 : 0
     // This site has no bias of its own, nor one with anybody else.
     const speaks = standing === 'self' ? -1 - row : speaker
+    const bias = strange * peerBias
+    const ownBias = standing === 'self' ? 0 : strange ? strangerBias : peerBias
     similarities[row] = s
     rests[row] = rest
     sharpness[row] = sharp
-    described.set([place, cell, kind.at, speaks, strange ? 1 : 0], WORDS * row)
+    strangers[row] = strange
+    places[row] = place
+    cells[row] = cell
+    kindsAt[row] = kind.at
+    speakers[row] = speaks
     const at = row * n
     const known = kind.at * kinds.length
-    for (let column = 0, word = 0; column < row; column++, word += WORDS) {
-      const common = described[word + 1] === cell ? sameCell : otherCell
-      const between = s * (similarities[column] as number) + common * rest * (rests[column] as number)
-      const likeness = described[word] === place ? 1 : between
-      const step = stepOf(likeness * sharp * (sharpness[column] as number))
-      let covariance = (kernels[step] as number) * (factors[known + (described[word + 2] as number)] as number)
-      const same = described[word + 3] === speaks
-      if (strange) {
-        if (described[word + 4] === 1) covariance += same ? peerBias + strangerBias : peerBias
-      } else if (same) covariance += peerBias
-      matrix[at + column] = covariance
+    for (let column = 0; column < row; column++) {
+      // No branch where it could go either way each time.
+      const common = commons[cell ^ (cells[column] as number)] as number
+      const likeness =
+        places[column] === place
+          ? sharp * (sharpness[column] as number)
+          : s * (similarities[column] as number) + common * rest * (rests[column] as number)
+      const shared = bias * (strangers[column] as number) + (speakers[column] === speaks ? ownBias : 0)
+      matrix[at + column] =
+        (kernels[stepOf(likeness)] as number) * (factors[known + (kindsAt[column] as number)] as number) + shared
     }
     // Questions of one code are no more alike than the code tells.
     const alike = kernel(sharp * sharp, fitted)
-    const shared = amplitude * (alike + (1 - alike) / outcomes)
-    const bias = speaks < 0 ? 0 : strange ? peerBias + strangerBias : peerBias
-    matrix[at + row] = shared + bias + 1 / precision
+    matrix[at + row] = amplitude * (alike + (1 - alike) / outcomes) + bias + ownBias + 1 / precision
   }
   return matrix
 }
 
-/** Of a group: its code, cell, kind, speaker, and whether that is a stranger. */
-const WORDS = 5
+/** Of each kind with each, times the amplitude; row-major. */
+function factorsOf(kinds: readonly Kind[], fitted: Readonly<Hyperparameters>): Float64Array {
+  const factors = new Float64Array(kinds.length ** 2)
+  for (const a of kinds) {
+    for (const b of kinds) {
+      if (b.at > a.at) break
+      const factor = fitted.amplitude * factorOf(a.item, b.item, fitted)
+      factors[a.at * kinds.length + b.at] = factor
+      factors[b.at * kinds.length + a.at] = factor
+    }
+  }
+  return factors
+}
+
+/** Numbers of the groups side by side are read faster than objects; one of each for all look-ups, which never overlap. */
+let room = 0
+let matrix: Float64Array
+let similarities: Float64Array
+let rests: Float64Array
+let sharpness: Float64Array
+let strangers: Float64Array
+let places: Int32Array
+let cells: Int32Array
+let kindsAt: Int32Array
+let speakers: Int32Array
+/** By the exclusive or of two cells. */
+const commons = new Float64Array(CELLS)
+
+function makeRoom(groups: number): void {
+  room = groups
+  matrix = new Float64Array(groups * groups)
+  similarities = new Float64Array(groups)
+  rests = new Float64Array(groups)
+  sharpness = new Float64Array(groups)
+  strangers = new Float64Array(groups)
+  places = new Int32Array(groups)
+  cells = new Int32Array(groups)
+  kindsAt = new Int32Array(groups)
+  speakers = new Int32Array(groups)
+}

@@ -114,7 +114,8 @@ function consult(neighbours: Iterable<Near<Evidence>>, query: EstimateQuery, ind
   const fitted = query.fitted ?? FITTED
   const factor = covarianceOf(groups, kinds, fitted)
   factorise(factor, n)
-  const covariances = Float64Array.from(groups, ({ covariance }) => covariance)
+  const covariances = new Float64Array(n)
+  for (let i = 0; i < n; i++) covariances[i] = (groups[i] as Group).covariance
   const network = solve(factor, n, covariances, n, fitted.amplitude)
   const local = ownCount === n ? network : solve(factor, n, covariances, ownCount, fitted.amplitude)
   const { slope } = query.shares ?? PRIOR_SHARES

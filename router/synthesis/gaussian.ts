@@ -12,15 +12,40 @@ const JITTER = 1e-9
 
 /**
  * Lower Cholesky factor of a symmetric matrix, row-major `n` × `n`, in place; what is above the diagonal is left as it
- * was. Its leading rows are the factor of the leading observations alone.
+ * was. Its leading rows are the factor of the leading observations alone. Four rows at a time share what they read of a
+ * column, and none waits for another's additions.
  */
 export function factorise(matrix: Float64Array, n: number): void {
-  for (let row = 0; row < n; row++) {
-    const at = row * n
-    for (let column = 0; column <= row; column++) {
-      const other = column * n
-      const sum = (matrix[at + column] as number) - product(matrix, at, other, column)
-      matrix[at + column] = column < row ? sum / (matrix[other + column] as number) : Math.sqrt(Math.max(sum, JITTER))
+  for (let column = 0; column < n; column++) {
+    const at = column * n
+    const square = (matrix[at + column] as number) - product(matrix, at, at, column)
+    const diagonal = Math.sqrt(Math.max(square, JITTER))
+    matrix[at + column] = diagonal
+    let row = column + 1
+    for (; row + 3 < n; row += 4) {
+      const a = row * n
+      const b = a + n
+      const c = b + n
+      const d = c + n
+      let p = matrix[a + column] as number
+      let q = matrix[b + column] as number
+      let r = matrix[c + column] as number
+      let s = matrix[d + column] as number
+      for (let i = 0; i < column; i++) {
+        const common = matrix[at + i] as number
+        p -= common * (matrix[a + i] as number)
+        q -= common * (matrix[b + i] as number)
+        r -= common * (matrix[c + i] as number)
+        s -= common * (matrix[d + i] as number)
+      }
+      matrix[a + column] = p / diagonal
+      matrix[b + column] = q / diagonal
+      matrix[c + column] = r / diagonal
+      matrix[d + column] = s / diagonal
+    }
+    for (; row < n; row++) {
+      const a = row * n
+      matrix[a + column] = ((matrix[a + column] as number) - product(matrix, a, at, column)) / diagonal
     }
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom } from '../../embeddings/train/corpus.ts'
-import { createCalibration, logOdds, sigmoid } from '../../router/synthesis/calibration.ts'
+import { createCalibration, createLogistic, logOdds, sigmoid } from '../../router/synthesis/calibration.ts'
 
 const MODEL = 'llama-3'
 
@@ -68,6 +68,19 @@ describe('calibration', () => {
     for (const { posterior, own, signal } of site(3_000, posterior => posterior))
       idle.observe(MODEL, posterior, own, signal, 1)
     assert.ok(Math.abs(idle.apply(MODEL, 0.7, 0.95) - idle.apply(MODEL, 0.7, 0.55)) < 0.08)
+  })
+
+  it('starts where it is told to, the more firmly the surer it is told to be, and fades as fast as it is told to', () => {
+    const base = { mean: [0, 1], deviation: [0.5, 0.5], halfLife: 100 }
+    const learnt = (changes: Partial<typeof base>) => {
+      const logistic = createLogistic({ ...base, ...changes })
+      for (let i = 0; i < 10; i++) logistic.learn([1, 0.5], 0, 1)
+      return logistic.predict([1, 0.5])
+    }
+    const usual = learnt({})
+    assert.ok(learnt({ mean: [1, 1] }) > usual + 0.01)
+    assert.ok(learnt({ deviation: [0.1, 0.1] }) > usual + 0.01, 'who is sure is moved less')
+    assert.ok(learnt({ halfLife: 2 }) > usual + 0.01, 'who forgets comes back to where it started')
   })
 
   it('is moved little by few outcomes, and less by lighter ones', () => {

@@ -268,6 +268,34 @@ describe('an estimate', () => {
     }
   })
 
+  it('heeds all that is asked: what is expected beforehand, when, of what, and who has earned the say', () => {
+    const votes: Vote[] = [
+      { author: SELF, signal: 1, similarity: 0.9, strategy: 'rag' },
+      { author: SELF, signal: 0, similarity: 0.8, model: 'qwen2.5-7b' },
+      ...peers(6, { signal: 0.4, similarity: 0.9 }).flatMap(vote => Array<Vote>(5).fill(vote)),
+      ...Array<Vote>(8).fill({ author: 'loud', signal: 0.9, similarity: 0.85 }),
+      { author: SELF, signal: 1, similarity: 0.7, domain: 'law' },
+    ]
+    const shares = { local: 0.4, robust: 0.3, network: 0.3, slope: 1 }
+    const changes: Record<string, Partial<EstimateQuery>> = {
+      model: { model: 'llama-3.1-70b' },
+      domain: { domain: 'law' },
+      strategy: { strategy: 'rag' },
+      prior: { prior: 0.6 },
+      now: { now: NOW + 86_400 },
+      'more for this site': { shares: { ...shares, local: 0.5, robust: 0.2 } },
+      'more for the median': { shares: { ...shares, robust: 0.4, network: 0.2 } },
+      'more for everyone': { shares: { ...shares, network: 0.4, local: 0.3 } },
+      slope: { shares: { ...shares, slope: 0.5 } },
+      fitted: { fitted: { ...FITTED, amplitude: 0.9 } },
+    }
+    const { confidence } = ask(votes, { shares })
+    for (const [what, change] of Object.entries(changes)) {
+      const other = ask(votes, { shares, ...change }).confidence
+      assert.ok(Math.abs(other - confidence) > 1e-4, `${what}: ${other} and ${confidence}`)
+    }
+  })
+
   it('halves the weight of evidence each week', () => {
     const week = 7 * 86_400
     const own = (weeks: number) => ask([{ author: SELF, time: NOW - weeks * week, expires: NOW + 1 }]).weight
@@ -288,6 +316,44 @@ describe('an estimate', () => {
       `${distances}`,
     )
     assert.ok((distances.at(-1) as number) < 0.01)
+  })
+
+  it('lets go of peers as their evidence ages, until nothing of it is left', () => {
+    const results = [0, 7, 28, 100].map(days => {
+      const elsewhere = peers(10, { signal: 0, time: NOW - days * 86_400, expires: NOW + 1 })
+      return ask([{ author: SELF, signal: 1, similarity: 0 }, ...elsewhere])
+    })
+    const adjustments = results.map(({ adjustment }) => Math.abs(adjustment))
+    const weights = results.map(({ weight }) => weight)
+    assert.ok(
+      weights.every((weight, i) => i === 0 || weight < (weights[i - 1] as number)),
+      `${weights}`,
+    )
+    assert.deepEqual([(adjustments[0] as number) > 0.05, results.at(-1)?.grade, adjustments.at(-1)], [true, 'none', 0])
+  })
+
+  it('is moved by no peer that has said nothing near the question, however much it says elsewhere', () => {
+    const far = anyVote().chain(vote =>
+      fc.double({ min: -1, max: 0.399, noNaN: true }).map(similarity => ({ ...vote, similarity })),
+    )
+    fc.assert(
+      fc.property(fc.array(far, { maxLength: 30 }), votes => {
+        const { adjustment, weight, packets, grade } = ask(votes)
+        assert.deepEqual([adjustment, weight, packets, grade], [0, 0, 0, 'none'])
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('rises with each good outcome that one and the same peer tells of', () => {
+    const told = (goods: number) =>
+      ask([{ author: SELF, signal: 0, similarity: 0.9 }, ...Array<Vote>(goods).fill({ author: 'peer', signal: 1 })])
+    const results = [0, 1, 2, 4, 8, 16].map(goods => told(goods).confidence)
+    assert.ok(
+      results.every((result, i) => i === 0 || result >= (results[i - 1] as number)),
+      `${results}`,
+    )
+    assert.ok((results.at(-1) as number) > (results[0] as number) + 0.05, `${results}`)
   })
 
   it('is the same in whatever order its evidence came', () => {

@@ -16,6 +16,24 @@ describe('the Gaussian process', () => {
     assert.equal(round(explained), round((0.8 * 1.4 + 0.4 * 0.4) / 3.75))
   })
 
+  it('factorises a matrix into what multiplies back to it, however many rows there are', () => {
+    for (let n = 1; n <= 13; n++) {
+      const matrix = Float64Array.from({ length: n * n }, (_, at) => {
+        const [row, column] = [Math.floor(at / n), at % n]
+        return 1 / (1 + Math.abs(row - column)) + (row === column ? 1 / (1 + row) : 0)
+      })
+      const factor = matrix.slice()
+      factorise(factor, n)
+      for (let row = 0; row < n; row++) {
+        for (let column = 0; column <= row; column++) {
+          let sum = 0
+          for (let i = 0; i <= column; i++) sum += (factor[row * n + i] as number) * (factor[column * n + i] as number)
+          assert.equal(round(sum), round(matrix[row * n + column] as number), `${row}, ${column} of ${n}`)
+        }
+      }
+    }
+  })
+
   it('solves for the leading observations as if the rest were not there, and gives no negative weight', () => {
     const point = fc.double({ min: 0, max: 3, noNaN: true })
     fc.assert(
