@@ -226,7 +226,7 @@ export async function startNetwork(
       logger,
       onReached(connection, address) {
         if (relays.has(address.toString())) places.take(connection)
-        discovery.tendAll()
+        discovery.welcome()
       },
     },
     { addresses: contacts, fallbacks: book.addresses, dialDeadlineMs: settings.dialDeadlineMs },
