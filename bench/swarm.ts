@@ -54,7 +54,7 @@ const QUICK: Plan = {
   lookups: 8,
   packets: 20,
   shares: undefined,
-  churn: undefined,
+  churn: { stable: 4, silent: 1, mortal: 3, replacements: 2, seconds: 20, lookups: 2 },
   idleSeconds: 2,
 }
 /** Bits at which kad-dht's tables stop to split, and what it could be set to. */

@@ -141,8 +141,8 @@ export async function createSidecar(
   parts.defer(() => router.stop())
   metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
   metrics.watchSwarm(() => {
-    const { peers, keys, evidence } = router.status()
-    return { peers: peers.length, cells: keys, evidence }
+    const { networkUp: up, peers, keys, evidence } = router.status()
+    return { up, peers: peers.length, cells: keys, evidence }
   })
   metrics.watchReliability(() => router.reliability().all)
   const answers = parts.use(

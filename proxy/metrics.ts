@@ -30,7 +30,7 @@ export interface Metrics extends RouterObserver, NetworkObserver, ObservationMet
   /** Read at each scrape. */
   watchReliability(read: () => Reliability): void
   /** Read at each scrape. */
-  watchSwarm(read: () => { peers: number; cells: number; evidence: number }): void
+  watchSwarm(read: () => { up: boolean; peers: number; cells: number; evidence: number }): void
 }
 
 /** Since the process started. */
@@ -130,7 +130,7 @@ export function createMetrics(): Metrics {
   })
   const networkEvents = new Counter({
     name: 'qis_network_events_total',
-    help: 'What the network turned away, slowed down or broke off, by reason',
+    help: 'What the network turned away, slowed down or broke off, and where it failed itself, by reason',
     labelNames: ['reason'],
     registers,
   })
@@ -245,6 +245,7 @@ export function createMetrics(): Metrics {
             this.set(value())
           },
         })
+      gauge('qis_network_up', 'Whether the network runs; it is tried again while it does not', () => Number(read().up))
       gauge('qis_peers', 'Peers connected to', () => read().peers)
       gauge('qis_cells', 'Kinds of question this node has joined', () => read().cells)
       gauge('qis_evidence', 'Live outcomes in memory, own and of peers', () => read().evidence)

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Departures } from './departures.ts'
 import type { Identity } from './identity.ts'
+import type { Link } from './link.ts'
 import type { Network } from './network/network.ts'
 import { sealPacket } from './packet.ts'
 import type { OutboxEntry, Store, StoredPacket } from './store/store.ts'
@@ -19,6 +20,8 @@ export interface OutboxComponents {
   /** Of answers whose outcomes are being changed. */
   turns: Pick<Turns, 'take'>
   departures: Pick<Departures, 'allow'>
+  /** While there is no network, nothing may look as if it had left. */
+  link: Pick<Link, 'up'>
   /** Aborted when no more may leave. */
   stopping: AbortSignal
 }
@@ -37,7 +40,7 @@ const DAY_S = 24 * 3600
 
 /** @param options.dailyCap packets under one key in 24 hours; those about further answers wait for their turn */
 export function createOutbox(components: OutboxComponents, options: { dailyCap?: number | undefined } = {}): Outbox {
-  const { store, network, identity, logger, observer, now, turns, departures, stopping } = components
+  const { store, network, identity, logger, observer, now, turns, departures, link, stopping } = components
   const { dailyCap } = options
   let flushing: Promise<void> | undefined
   let flushAgain = false
@@ -81,7 +84,7 @@ export function createOutbox(components: OutboxComponents, options: { dailyCap?:
     do {
       flushAgain = false
       for (const entry of await store.due(now(), BATCH)) {
-        if (stopping.aborted) return
+        if (stopping.aborted || !link.up) return
         try {
           await send(entry)
         } catch (error) {
@@ -96,7 +99,7 @@ export function createOutbox(components: OutboxComponents, options: { dailyCap?:
 
   return {
     flush() {
-      if (stopping.aborted) return
+      if (stopping.aborted || !link.up) return
       flushAgain = true
       flushing ??= sendAll()
         .catch(error => logger.warn({ err: error }, 'the outbox cannot be read now'))

@@ -15,6 +15,7 @@ import { createKeptMixing } from './kept-mixing.ts'
 import { createKeyCache } from './keyspace.ts'
 import { createKnowledge, type Knowledge } from './knowledge.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
+import { createLink, type LinkStatus } from './link.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
 import { mayReplace, type Outcome } from './outcome.ts'
@@ -112,7 +113,7 @@ export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'>
 export type Learned = 'recorded' | 'updated' | 'known' | 'outranked'
 
 export interface Router {
-  /** Starts the network; a network that cannot start is logged, and everything local goes on without it. */
+  /** Starts the network; one that cannot start is tried again, and everything local goes on without it. */
   start(): Promise<void>
   /** What is known about a question. Never waits for the network. */
   lookup(question: Question): Insight
@@ -141,11 +142,11 @@ export interface Router {
   /** What they have said and still counts. */
   packets: Peers['packets']
   /** `space`: name and id of the one this node's fingerprints live in. */
-  status(): Omit<NetworkStatus, 'connected'> & {
-    space: { name: string; id: string }
-    evidence: number
-    networkUp: boolean
-  }
+  status(): Omit<NetworkStatus, 'connected'> &
+    LinkStatus & {
+      space: { name: string; id: string }
+      evidence: number
+    }
   stop(): Promise<void>
 }
 
@@ -176,7 +177,6 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const answerSecret = identity.secret('answer')
   const stopping = new AbortController()
   const timers = new Set<NodeJS.Timeout>()
-  let networkUp = false
   /** An answer's outcome is revised by one after another, or two thumbs at once would claim the same revision. */
   const turns = createTurns()
 
@@ -196,8 +196,9 @@ export function createRouter(components: RouterComponents, options: RouterOption
     },
     { profile, domains, ttlHours },
   )
+  const link = createLink({ network, logger, now, random, stopping: stopping.signal })
   const outbox = createOutbox(
-    { store, network, identity, logger, observer, now, turns, departures, stopping: stopping.signal },
+    { store, network, identity, logger, observer, now, turns, departures, link, stopping: stopping.signal },
     { dailyCap: profile.dailyCap },
   )
 
@@ -222,7 +223,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
     const departure = mode === 'share' ? await departures.of(outcome, requestId) : undefined
     await store.putOutcome(outcome, outcome.time + ttlHours * 3600, departure)
     indexOwn(outcome)
-    if (departure && networkUp) outbox.flush()
+    if (departure) outbox.flush()
   }
 
   async function forgetStrangers(): Promise<void> {
@@ -269,23 +270,15 @@ export function createRouter(components: RouterComponents, options: RouterOption
         store.sweep(now()).catch(error => logger.warn({ err: error }, 'expired entries could not be deleted'))
       })
       if (mode === 'off') return
-      try {
-        await network.start(handlers)
-        networkUp = true
-        attention.start()
-      } catch (error) {
-        logger.warn({ err: error }, 'the network could not start; the proxy serves on without it')
-        return
-      }
-      if (mode !== 'share') return
-      every(OUTBOX_INTERVAL_MS, outbox.flush)
-      outbox.flush()
+      attention.start()
+      if (mode === 'share') every(OUTBOX_INTERVAL_MS, outbox.flush)
+      await link.start(handlers, mode === 'share' ? outbox.flush : () => {})
     },
 
     lookup(question) {
       const { vector, model, domain, strategy, prior = PRIOR, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (networkUp && asked && isShared(domain, domains))
+      if (mode !== 'off' && asked && isShared(domain, domains))
         attention.notice(query.cells.map(cell => keys.of(domain, cell)))
       const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
@@ -371,7 +364,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
     status() {
       const { connected: _, ...status } = network.status()
-      return { ...status, space: { name: space.name, id: space.id }, evidence: evidence.size, networkUp }
+      return { ...status, space: { name: space.name, id: space.id }, evidence: evidence.size, ...link.status() }
     },
 
     async stop() {
@@ -379,7 +372,6 @@ export function createRouter(components: RouterComponents, options: RouterOption
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
       await Promise.all([mixing.save(), calibration.save()])
-      networkUp = false
       await network[Symbol.asyncDispose]()
     },
   }

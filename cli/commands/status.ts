@@ -30,7 +30,9 @@ function describe(told: Status): string {
   const given = Object.entries(feedback).map(([rating, count]) => `${count} ${rating}`)
   const network = told.networkUp
     ? `${swarm.closed ? 'closed swarm' : 'open swarm'}, ${counted(peers.length, 'peer')}, ${counted(keys, 'kind')} of question joined`
-    : 'not running'
+    : told.outage
+      ? `DOWN: ${told.outage.problem}; tried ${counted(told.outage.failures, 'time')}, and again`
+      : 'not running'
   const rows: [string, string][] = [
     ['version', `${told.version}, up for ${duration(told.uptimeS)}`],
     ['set-up', `mode ${told.mode}, profile ${told.profile}, embedder ${told.embedder}, space ${told.space.name}`],

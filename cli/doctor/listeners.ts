@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import type { Address, Config } from '../../proxy/config.ts'
 import type { Status } from '../../proxy/status.ts'
 import type { Remote } from '../remote.ts'
+import { counted } from '../words.ts'
 import { about, type Finding } from './finding.ts'
 
 const ports = about('ports')
@@ -57,9 +58,12 @@ function faultOf(setting: string, address: Address, code: string | undefined): F
   }
 }
 
-function judge({ networkUp, peers }: Status, { mode, bootstrap }: Config): Finding[] {
+function judge({ networkUp, outage, peers }: Status, { mode, bootstrap }: Config): Finding[] {
   if (mode === 'off') return [swarm.ok('switched off by QIS_MODE')]
-  if (!networkUp) return [swarm.fault('the network did not start', 'the log says why, in a warning at the start')]
+  if (!networkUp) {
+    const found = outage ? `${outage.problem} (${counted(outage.failures, 'attempt')})` : 'the network is not up'
+    return [swarm.fault(found, 'free that address, or name another in QIS_P2P_LISTEN; it is tried again and again')]
+  }
   if (peers.length > 0) return [swarm.ok(`${peers.length} ${peers.length === 1 ? 'peer' : 'peers'}`)]
   return [
     swarm.warning(

@@ -11,7 +11,7 @@ import type { Verdict } from './network.ts'
 export interface Backfill {
   /** Asks up to `holders` of the peers that hold `key`. Resolves to how many different packets came. Never rejects. */
   fill(key: RoutingKey, signal?: AbortSignal): Promise<number>
-  /** Asks one peer in the background, unless it or enough others were asked lately. */
+  /** Asks one peer in the background, unless it or enough others were asked lately; another time when that fails. */
   refill(key: RoutingKey, peer: PeerId): void
   /** Forgets whom it asked for `key`. */
   forget(key: RoutingKey): void
@@ -29,6 +29,8 @@ export interface BackfillOptions {
 }
 
 const MAX_BROKEN_OFF = 1024
+/** Pauses before what could not be had is asked for again, in shares of `refillMs`. */
+const RETRIES = [1 / 30, 1 / 6, 1]
 
 export function createBackfill(
   components: {
@@ -113,6 +115,44 @@ export function createBackfill(
     }
   }
 
+  function refill(key: RoutingKey, peer: PeerId, tries: number): void {
+    const since = now() - refillMs
+    const recent = (asked.get(key) ?? []).filter(entry => entry.at > since)
+    const id = peer.toString()
+    if (recent.length >= holders || recent.some(entry => entry.peer === id && !entry.gone)) return
+    const entry = { peer: id, at: now(), gone: false }
+    asked.set(key, [...recent, entry])
+    background.run(`refill ${key} ${id}`, async signal => {
+      if (!asked.has(key)) return
+      try {
+        await ask(key, peer, new Set(), deadline(backfillDeadlineMs, signal))
+      } catch (error) {
+        // who did not answer takes no other's place
+        const others = asked.get(key)?.filter(other => other !== entry)
+        if (others !== undefined) asked.set(key, others)
+        if (!shunned(peer)) again(key, peer, tries)
+        throw error
+      }
+    })
+  }
+
+  /** A peer that is busy or slow now must not leave a gap until the next tending: another is asked, or else the same. */
+  function again(key: RoutingKey, peer: PeerId, tries: number): void {
+    const share = RETRIES[tries]
+    if (share === undefined) return
+    setTimeout(
+      () => {
+        const entries = asked.get(key)
+        if (entries === undefined) return
+        const there = subscribers(key)
+        const untried = there.filter(one => !one.equals(peer) && !entries.some(entry => entry.peer === one.toString()))
+        const next = untried[0] ?? there.find(one => one.equals(peer))
+        if (next !== undefined) refill(key, next, tries + 1)
+      },
+      share * refillMs * (0.5 + Math.random() / 2),
+    ).unref()
+  }
+
   return {
     async fill(key, outer) {
       const signal = deadline(backfillDeadlineMs, outer)
@@ -140,16 +180,7 @@ export function createBackfill(
       }
       return seen.size
     },
-    refill(key, peer) {
-      const since = now() - refillMs
-      const recent = (asked.get(key) ?? []).filter(entry => entry.at > since)
-      const id = peer.toString()
-      if (recent.length >= holders || recent.some(entry => entry.peer === id && !entry.gone)) return
-      asked.set(key, [...recent, { peer: id, at: now(), gone: false }])
-      background.run(`refill ${key} ${id}`, async signal => {
-        if (asked.has(key)) await ask(key, peer, new Set(), deadline(backfillDeadlineMs, signal))
-      })
-    },
+    refill: (key, peer) => refill(key, peer, 0),
     forget(key) {
       asked.delete(key)
     },

@@ -7,13 +7,13 @@ import { deadline, within } from './deadline.ts'
 import type { Node } from './node.ts'
 
 export interface Discovery {
-  /** From now on, a first peer in the DHT is told of all joined keys. */
+  /** From now on, new peers in the DHT are welcomed, and keys announced again before they expire. */
   start(): void
   stop(): void
   /** Announces the key and looks for others that joined it. */
   tend(key: RoutingKey): void
-  /** Tends every joined key: somebody is there who may not know. */
-  tendAll(): void
+  /** Somebody is there who may not know our keys: tends them all at once where nobody else knows, else bit by bit. */
+  welcome(): void
   /** Looks for others that joined the key, where too few are connected. */
   seek(key: RoutingKey): void
   /** Stops announcing it. */
@@ -36,11 +36,14 @@ export interface DiscoveryOptions {
   announceMs: number
 }
 
-/** How often in that time it is looked at which keys are due; they are announced together, and in turn. */
-const ROUNDS = 16
+/** How often in that time it is looked at which keys are due, so that each goes by itself; those of one round in turn. */
+const ROUNDS = 240
 
-/** New peers in the DHT are told of our keys at once when they are the first, else no more often than this. */
-const ANNOUNCE_MS = 900_000
+/**
+ * The first peer in the DHT is told of our keys at once. Of a further one every node hears in the same moment: they take this
+ * share of `announceMs` to announce anew, each key at a time of its own, and begin no second time within it.
+ */
+const SPREAD = 1 / 16
 
 export function createDiscovery(
   components: {
@@ -59,7 +62,7 @@ export function createDiscovery(
   /** When each joined key is to be announced again. */
   const due = new Map<RoutingKey, number>()
   let rounds: NodeJS.Timeout | undefined
-  let announcedAt = Number.NEGATIVE_INFINITY
+  let hastenedAt = Number.NEGATIVE_INFINITY
   const lacking = (key: RoutingKey) => peersPerKey - subscribers(key).length
 
   async function* find(key: RoutingKey, outer: AbortSignal): AsyncGenerator<PeerId, void> {
@@ -123,24 +126,31 @@ export function createDiscovery(
   }
 
   function tendAll(): void {
-    announcedAt = now()
+    hastenedAt = now()
     for (const key of joined) tend(key)
+  }
+
+  function hasten(): void {
+    const spreadMs = announceMs * SPREAD
+    if (now() - hastenedAt < spreadMs) return
+    hastenedAt = now()
+    for (const key of joined) {
+      due.set(key, Math.min(due.get(key) ?? Number.POSITIVE_INFINITY, now() + spreadMs * Math.random()))
+    }
   }
 
   function announceDue(): void {
     for (const key of joined) if ((due.get(key) ?? 0) <= now()) announce(key)
   }
 
-  const onPeer = () => {
-    if (table.size === 1 || now() - announcedAt >= ANNOUNCE_MS) tendAll()
-  }
+  const welcome = () => (table.size <= 1 ? tendAll() : hasten())
 
   return {
     find,
     meet,
     seek,
     tend,
-    tendAll,
+    welcome,
     forget(key) {
       due.delete(key)
       background.run(`forget ${key}`, async signal => {
@@ -148,12 +158,12 @@ export function createDiscovery(
       })
     },
     start() {
-      table.addEventListener('peer:add', onPeer)
+      table.addEventListener('peer:add', welcome)
       rounds = setInterval(announceDue, announceMs / ROUNDS).unref()
     },
     stop() {
       clearInterval(rounds)
-      table.removeEventListener('peer:add', onPeer)
+      table.removeEventListener('peer:add', welcome)
     },
   }
 }

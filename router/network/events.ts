@@ -1,11 +1,14 @@
-/** What the network turned away, slowed down or broke off, by reason; for whoever counts. */
+/** What the network turned away, slowed down or broke off, and where it failed itself, by reason; for whoever counts. */
 
 export type NetworkEvent =
-  /** Connections refused: no room, no member, shunned, or too many failures from that address. */
+  /** Connections refused: no room, no member, shunned, or too many or too many failures from that address. */
   | 'connection_full'
   | 'connection_stranger'
   | 'connection_shunned'
   | 'connection_hasty'
+  /** Callers that did not get through the handshake: without the key of the swarm; silent, speaking rubbish, or gone. */
+  | 'handshake_key'
+  | 'handshake_failed'
   /** A connection ended because its peer speaks none of our protocols, or does not answer at all. */
   | 'connection_silent'
   /** Packets by gossip that were not judged: too long, not for us, too many from one peer or from all. */
@@ -22,6 +25,9 @@ export type NetworkEvent =
   | 'peer_slowed'
   /** A peer broke the rules for the last time and is shunned. */
   | 'peer_shunned'
+  /** The network could not be started, at first or again; its own thread has ended. */
+  | 'start_failed'
+  | 'thread_ended'
 
 export interface NetworkObserver {
   networkEvent(event: NetworkEvent): void

@@ -26,6 +26,7 @@ const calls = createCalls(port, {
     await network.start({
       receive: async (key, bytes, from) => (await calls.call('receive', [key, bytes, from])) as Verdict,
       list: async (key, page) => (await calls.call('list', [key, page])) as Uint8Array[],
+      lost: () => calls.tell('lost', []),
     })
     return look()
   },

@@ -31,26 +31,23 @@ export function createLibp2pNetwork(
   const joined = new Set<RoutingKey>()
   let settings: Settings = { ...DEFAULTS, ...options }
   let handlers: NetworkHandlers | undefined
-  let starting: Promise<Running> | undefined
   let running: Running | undefined
   let stopping: Promise<void> | undefined
   /** One change after the other. */
   let changing: Promise<void> = Promise.resolve()
 
   async function run(given: NetworkHandlers): Promise<void> {
-    starting ??= startNetwork({ ...components, handlers: given, joined }, settings)
     try {
-      running = await starting
+      running ??= await startNetwork({ ...components, handlers: given, joined }, settings)
     } catch (error) {
-      starting = undefined
+      components.observer?.networkEvent('start_failed')
       throw error
     }
     if (stopping !== undefined) throw new NetworkStartError('the network was stopped while it started')
   }
 
   async function halt(): Promise<void> {
-    const network = await starting?.catch(() => undefined)
-    starting = undefined
+    const network = running
     running = undefined
     await network?.stop()
   }
@@ -65,22 +62,31 @@ export function createLibp2pNetwork(
     if (isSameSwarm && running !== undefined) {
       running.admitOnly(settings.members)
     } else {
+      const wasUp = running !== undefined
       await halt()
-      await run(handlers)
+      try {
+        await run(handlers)
+      } catch (error) {
+        if (wasUp) handlers.lost?.()
+        throw error
+      }
     }
+  }
+
+  /** After whatever else is under way. */
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const done = changing.then(work)
+    changing = done.catch(() => {})
+    return done
   }
 
   return {
     async start(given) {
       if (stopping !== undefined) throw new NetworkStartError('the network was stopped')
       handlers = given
-      await run(given)
+      await inTurn(() => run(given))
     },
-    async reconfigure(access) {
-      const changed = changing.then(() => change(access))
-      changing = changed.catch(() => {})
-      await changed
-    },
+    reconfigure: access => inTurn(() => change(access)),
     join(key) {
       if (joined.has(key) || stopping !== undefined) return
       joined.add(key)

@@ -35,6 +35,8 @@ export interface NetworkHandlers {
   receive(key: RoutingKey, bytes: Uint8Array, from?: string): Promise<Verdict>
   /** The live packets held for `key`, newest first, for a peer that has just joined; at most `limit` after `offset`. */
   list(key: RoutingKey, page: { offset: number; limit: number }): Promise<Uint8Array[]>
+  /** The network, which was up, has ended by itself: until it is started again nothing comes or goes. */
+  lost?(): void
 }
 
 /** A peer that this node is connected to. */
@@ -61,8 +63,9 @@ export interface NetworkStatus {
 
 export interface Network extends AsyncDisposable {
   /**
-   * Begins to listen and to look for peers. Rejects with `ERR_NETWORK_START` when it cannot listen; the caller decides
-   * to go on without. Disposing stops it for good.
+   * Begins to listen and to look for peers; does nothing where it does already. Rejects with `ERR_NETWORK_START` when it
+   * cannot listen; the caller decides to go on without, or to try again: what was joined meanwhile stays joined. Disposing
+   * stops it for good.
    */
   start(handlers: NetworkHandlers): Promise<void>
   /** Says that this node wants packets for `key`: subscribes at once; announces and backfills in the background. */

@@ -15,6 +15,7 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
+import type { Handshakes } from './handshakes.ts'
 import type { Throttle } from './throttle.ts'
 
 export type Node = Libp2p<{ identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub }>
@@ -42,6 +43,7 @@ export interface NodeComponents {
   privateKey: PrivateKey
   gate: ConnectionGater
   throttle: Throttle
+  handshakes: Pick<Handshakes, 'checked'>
   /** How much of the way to being shunned a peer has gone, 0..1. */
   guilt(peer: string): number
   /** Called for each peer on the local network that answers; often, and for the same one again. */
@@ -67,7 +69,7 @@ export interface NodeOptions {
 
 /** A node that is not started yet. */
 export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
-  const { privateKey, gate, throttle, guilt, onNeighbour } = components
+  const { privateKey, gate, throttle, handshakes, guilt, onNeighbour } = components
   const { capture, dialDeadlineMs, maxConnections, metrics, recordMs, swarmKey } = options
   const encrypter = throttle.metered(noise())
 
@@ -83,7 +85,9 @@ export async function createNode(components: NodeComponents, options: NodeOption
     // peer that stays up for longer. The datastore bounds what is kept.
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: recordMs * (25 / 24) },
     transports: [tcp(), circuitRelayTransport()],
-    ...(swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: Buffer.from(swarmKey) }) }),
+    ...(swarmKey !== undefined && {
+      connectionProtector: handshakes.checked(preSharedKey({ psk: Buffer.from(swarmKey) })),
+    }),
     connectionEncrypters: [capture === undefined ? encrypter : captured(encrypter, capture)],
     streamMuxers: [throttle.counted(yamux({ maxInboundStreams: MAX_PEER_STREAMS, streamOptions: STREAM_LIMITS }))],
     peerDiscovery: options.mdns ? [findingNeighbours(mdnsName(swarmKey), onNeighbour)] : [],

@@ -13,6 +13,7 @@ import type { NetworkEvent } from './events.ts'
 import { createExchange, MAX_SYNC_STREAMS, SYNC_PROTOCOL } from './exchange.ts'
 import { createGate, hostOf } from './gate.ts'
 import { createGossip } from './gossip.ts'
+import { createHandshakes } from './handshakes.ts'
 import { createJudge } from './judge.ts'
 import { type Connected, type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createNode, type Node } from './node.ts'
@@ -85,7 +86,15 @@ export async function startNetwork(
     },
     settings,
   )
+  const handshakes = createHandshakes({
+    count,
+    onStranger(connection) {
+      const host = hostOf(connection)
+      if (host !== undefined) failures.take(host)
+    },
+  })
   const { node, contacts } = await prepare()
+  handshakes.follow(node)
   const book = await openAddressBook(settings.addressBook, logger)
 
   function letGo(peer: PeerId): void {
@@ -154,7 +163,8 @@ export async function startNetwork(
       // called once the node runs, when all of this is there
       const onNeighbour = (peer: PeerInfo) => company.greet(peer)
       const guilt = reputation.guilt
-      return { node: await createNode({ privateKey, gate, throttle, guilt, onNeighbour }, settings), contacts }
+      const parts = { privateKey, gate, throttle, handshakes, guilt, onNeighbour }
+      return { node: await createNode(parts, settings), contacts }
     } catch (error) {
       const { listen, announce, bootstrap, relays } = settings
       const addresses = [...listen, ...announce, ...bootstrap, ...relays].join(', ')
@@ -216,7 +226,7 @@ export async function startNetwork(
       logger,
       onReached(connection, address) {
         if (relays.has(address.toString())) places.take(connection)
-        discovery.tendAll()
+        discovery.welcome()
       },
     },
     { addresses: contacts, fallbacks: book.addresses, dialDeadlineMs: settings.dialDeadlineMs },
@@ -320,6 +330,8 @@ function anyOf<T>(items: readonly T[]): T | undefined {
   return items[Math.floor(Math.random() * items.length)]
 }
 
+/** libp2p tells of an address that cannot be listened on in several lines, a stack among them. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return /Error: (.+)/.exec(message)?.[1] ?? message
 }

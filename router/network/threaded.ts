@@ -12,8 +12,6 @@ import type { ThreadData } from './libp2p-worker.ts'
 import { type NetworkHandlers, NetworkStartError, type NetworkStatus } from './network.ts'
 import type { Access, Libp2pNetworkComponents, Libp2pNetworkOptions } from './options.ts'
 
-/** A thread that ended by itself is started anew after this time. */
-const RESTART_MS = 5_000
 /** A thread that has not stopped by then is ended. */
 const STOP_DEADLINE_MS = 5_000
 
@@ -29,7 +27,6 @@ export function createThreadedNetwork(
   let handlers: NetworkHandlers | undefined
   let thread: { worker: Worker; calls: Calls } | undefined
   let status: NetworkStatus | undefined
-  let restart: NodeJS.Timeout | undefined
   let stopping: Promise<void> | undefined
 
   function begin(asked: NetworkHandlers): { worker: Worker; calls: Calls } {
@@ -38,12 +35,14 @@ export function createThreadedNetwork(
       options: access === undefined ? given : { ...withoutAccess(given), ...access },
       captures: capture !== undefined,
     }
-    const worker = new Worker(new URL(`./libp2p-worker${extname(import.meta.url)}`, import.meta.url), { workerData })
+    const script = new URL(`./libp2p-worker${extname(import.meta.url)}`, import.meta.url)
+    const worker = new Worker(script, { workerData, name: 'qis-network' })
     const calls = createCalls(
       worker,
       {
         receive: (_signal, key: RoutingKey, bytes: Uint8Array, from?: string) => asked.receive(key, bytes, from),
         list: (_signal, key: RoutingKey, page: { offset: number; limit: number }) => asked.list(key, page),
+        lost: () => asked.lost?.(),
         status: (_signal, seen: NetworkStatus) => {
           if (thread?.worker === worker) status = seen
         },
@@ -63,18 +62,11 @@ export function createThreadedNetwork(
       if (thread?.worker !== worker) return
       thread = undefined
       status = undefined
-      if (stopping === undefined) restart = setTimeout(() => void revive(asked), RESTART_MS).unref()
+      if (stopping !== undefined) return
+      observer?.networkEvent('thread_ended')
+      asked.lost?.()
     })
     return { worker, calls }
-  }
-
-  async function revive(asked: NetworkHandlers): Promise<void> {
-    try {
-      await run(asked)
-      logger.info('the network runs again')
-    } catch (error) {
-      logger.warn({ err: error }, 'the network could not be started again')
-    }
   }
 
   async function run(asked: NetworkHandlers): Promise<void> {
@@ -95,6 +87,7 @@ export function createThreadedNetwork(
       if (stopping !== undefined) throw new NetworkStartError('the network was stopped')
       handlers = asked
       if (thread === undefined) await run(asked)
+      else status = (await thread.calls.call('start', [])) as NetworkStatus
       if (stopping !== undefined) throw new NetworkStartError('the network was stopped while it started')
     },
     async reconfigure(changed) {
@@ -128,7 +121,6 @@ export function createThreadedNetwork(
     }),
     async [Symbol.asyncDispose]() {
       stopping ??= (async () => {
-        clearTimeout(restart)
         const ending = thread
         joined.clear()
         if (ending === undefined) return

@@ -9,6 +9,7 @@ import {
   type StreamMuxerFactory,
   serviceCapabilities,
 } from '@libp2p/interface'
+import { overhear } from './overhear.ts'
 
 export interface Throttle {
   /** Charges a peer for work that its bytes do not show. */
@@ -136,17 +137,5 @@ export function createThrottle(
         },
       }
     },
-  }
-}
-
-/**
- * Hears of events without being a listener: the first listener sets things flowing, and what has come before those that
- * it is meant for are there would be lost.
- */
-function overhear(target: EventTarget, type: string, onEvent: (event: Event) => void): void {
-  const dispatchEvent = target.dispatchEvent.bind(target)
-  target.dispatchEvent = event => {
-    if (event.type === type) onEvent(event)
-    return dispatchEvent(event)
   }
 }

@@ -32,7 +32,7 @@ suite('the history that the dashboard shows', () => {
     metrics.feedbackTaken('up', 'accepted', 'user')
     metrics.benefitMeasured({ domain: 'a', nats: 0.2, outcomes: 3 })
     metrics.benefitMeasured({ domain: 'b', nats: 0.1, outcomes: 3 })
-    metrics.watchSwarm(() => ({ peers: 3, cells: 5, evidence: 70 }))
+    metrics.watchSwarm(() => ({ up: true, peers: 3, cells: 5, evidence: 70 }))
     clock.ms += 4_000
     const { current, counts, rows } = await history.read(0)
     const { time, overhead_p99_ms, ...told } = named(current)

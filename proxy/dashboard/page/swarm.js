@@ -41,7 +41,7 @@ export function createSwarm() {
     show(status, past) {
       const { received, sent, withheld, deferred } = past.counts
       byId('swarm-tiles').replaceChildren(
-        tile('Peers', whole(status.peers.length), status.networkUp ? 'connected now' : 'the network is off'),
+        tile('Peers', whole(status.peers.length), networkIs(status)),
         tile('Kinds of question', whole(status.keys), 'that packets are received of'),
         tile('Packets in', whole(received.accepted ?? 0), 'accepted since the start'),
         tile('Packets out', whole(sent.taken ?? 0), 'taken by a peer since the start'),
@@ -97,4 +97,9 @@ function tell(counts, words, one, many) {
   return Object.entries(words)
     .filter(([reason]) => counts[reason] > 0)
     .map(([reason, said]) => `${count(counts[reason], one, many)} ${said}`)
+}
+
+function networkIs({ networkUp, outage }) {
+  if (networkUp) return 'connected now'
+  return outage ? 'the network is down, and tried again' : 'the network is off'
 }

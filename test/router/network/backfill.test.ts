@@ -10,13 +10,15 @@ import { quiet } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
 const PAGE = 4
-const peer = (name: string) => ({ toString: () => name }) as PeerId
+const peer = (name: string) =>
+  ({ toString: () => name, equals: (other: PeerId) => other.toString() === name }) as PeerId
 
 /** The only holder, whose pages break off where `breaks` says, once each. */
-function holding(held: Buffer[], breaks: number[]) {
+function holding(held: Buffer[], breaks: number[], { refillMs = 60_000, subscribers = ['holder'] } = {}) {
   const asked: number[] = []
   const known = new Set<string>()
   const judged: string[] = []
+  const called: string[] = []
   const backfill = createBackfill(
     {
       exchange: {
@@ -40,16 +42,19 @@ function holding(held: Buffer[], breaks: number[]) {
         known.add(text)
         return 'accept'
       },
-      subscribers: () => [peer('holder')],
+      subscribers: () => subscribers.map(peer),
       async *find() {},
-      connect: async () => ({}) as Connection,
+      async connect(one) {
+        called.push(one.toString())
+        return {} as Connection
+      },
       shunned: () => false,
       now: () => performance.now(),
       logger: quiet,
     },
-    { holders: 2, backfillDeadlineMs: 5_000, refillMs: 60_000 },
+    { holders: 2, backfillDeadlineMs: 5_000, refillMs },
   )
-  return { backfill, asked, known, judged }
+  return { backfill, asked, known, judged, called }
 }
 
 const packets = (count: number) => Array.from({ length: count }, (_, index) => utf8(`packet ${index}`))
@@ -79,5 +84,38 @@ suite('a peer that was asked', () => {
     backfill.lose(peer('holder'))
     backfill.refill(key, peer('holder'))
     await until('the second', () => asked.length === 2)
+  })
+
+  test('and did not answer is asked again after a while, a few times', async () => {
+    const { backfill, known } = holding(packets(2), [0, 0], { refillMs: 300 })
+    backfill.refill(key, peer('holder'))
+    await until('its packets', () => known.size === 2)
+    const silent = holding(
+      packets(2),
+      Array.from({ length: 9 }, () => 0),
+      { refillMs: 300 },
+    )
+    silent.backfill.refill(key, peer('holder'))
+    await until('the last attempt', () => silent.asked.length === 4)
+    const late = performance.now() + 400
+    await until('another, which is not made', () => performance.now() > late)
+    assert.equal(silent.asked.length, 4)
+  })
+
+  test('and did not answer takes no other’s place: another is asked instead', async () => {
+    const { backfill, known, called } = holding(packets(2), [0], { refillMs: 300, subscribers: ['dead', 'other'] })
+    backfill.refill(key, peer('dead'))
+    await until('the packets', () => known.size === 2)
+    assert.deepEqual(called, ['dead', 'other'])
+  })
+
+  test('is forgotten with its key, also while it is to be asked again', async () => {
+    const { backfill, asked } = holding(packets(2), [0], { refillMs: 15_000 })
+    backfill.refill(key, peer('holder'))
+    await until('the first attempt', () => asked.length === 1)
+    backfill.forget(key)
+    const late = performance.now() + 600
+    await until('another, which is not made', () => performance.now() > late)
+    assert.equal(asked.length, 1)
   })
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { routingKey } from '../../../router/keyspace.ts'
+import type { NetworkEvent } from '../../../router/network/events.ts'
 import { startRelay } from '../../../router/network/relay.ts'
 import { createSwarmKey } from '../../../router/swarm.ts'
 import { publishUntilHeard, recorder, retry, until, utf8 } from '../../contracts/network.ts'
@@ -28,6 +29,45 @@ suite('a swarm closed by a key', () => {
     await using visitor = await startBareNode()
     await assert.rejects(visitor.dial(addressOf(one), { signal: AbortSignal.timeout(2_000) }))
     assert.deepEqual(new Set(one.status().peers), new Set([other.status().id]))
+  })
+
+  test('counts callers with another key or none by their reason, and cuts them at their first word', async () => {
+    await using swarm = createLibp2pSwarm()
+    const swarmKey = createSwarmKey()
+    const events: NetworkEvent[] = []
+    const heard = recorder()
+    const site = await swarm.add(heard, {
+      swarmKey,
+      // no deadline that would end them is near
+      dialDeadlineMs: 60_000,
+      observer: { networkEvent: event => events.push(event) },
+    })
+    for (const [at, key] of [{ swarmKey: createSwarmKey() }, {}].entries()) {
+      await using stranger = await startBareNode({ ...key, dialDeadlineMs: 60_000 })
+      await assert.rejects(stranger.dial(addressOf(site)))
+      await until(() => events.length === at + 1, 'it is counted')
+    }
+    assert.deepEqual(events, ['handshake_key', 'handshake_key'])
+    await using _ = await startBareNode({ swarmKey }).then(async friend => {
+      await friend.dial(addressOf(site))
+      return friend
+    })
+    assert.equal(events.length, 2, 'who has the key is none of them')
+  })
+
+  test('makes the host of somebody who keeps knocking with another key wait', async () => {
+    await using swarm = createLibp2pSwarm()
+    const events: NetworkEvent[] = []
+    const site = await swarm.add(recorder(), {
+      swarmKey: createSwarmKey(),
+      observer: { networkEvent: event => events.push(event) },
+    })
+    await using stranger = await startBareNode({ swarmKey: createSwarmKey() })
+    for (let knock = 0; knock < 40 && !events.includes('connection_hasty'); knock += 1) {
+      await assert.rejects(stranger.dial(addressOf(site)))
+    }
+    await until(() => events.includes('connection_hasty'), 'it has to wait')
+    assert.ok(events.filter(event => event === 'handshake_key').length >= 10)
   })
 
   test('follows a change of the key while it runs: joined keys stay joined', async () => {

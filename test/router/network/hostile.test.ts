@@ -4,13 +4,17 @@ import { connect, type Socket } from 'node:net'
 import { suite, test } from 'node:test'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
+import { type StreamMuxer, type StreamMuxerFactory, serviceCapabilities } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { routingKey, toTopic } from '../../../router/keyspace.ts'
 import type { NetworkEvent } from '../../../router/network/events.ts'
 import type { Libp2pNetworkOptions } from '../../../router/network/libp2p.ts'
-import { publishUntilHeard, recorder, until, utf8 } from '../../contracts/network.ts'
+import { startRelay } from '../../../router/network/relay.ts'
+import { publishUntilHeard, recorder, retry, until, utf8 } from '../../contracts/network.ts'
 import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
@@ -55,8 +59,20 @@ const RUBBISH: [string, Uint8Array][] = [
   ['a field that is longer than its frame', Uint8Array.of(4, 0x12, 0xff, 0x7f, 1)],
 ]
 
+/** What a node serves; identify only answers, so it must put up with being told something instead. */
+const SERVED = [
+  '/meshsub/1.2.0',
+  '/qis/kad/1.0.0',
+  '/qis/sync/1.0.0',
+  '/ipfs/id/1.0.0',
+  '/ipfs/ping/1.0.0',
+  '/libp2p/circuit/relay/0.2.0/stop',
+]
+/** What a node asks peers by itself, and so reads the answers to. Gossip has no answers, and nobody is pinged. */
+const ASKED = ['/qis/kad/1.0.0', '/qis/sync/1.0.0', '/ipfs/id/1.0.0']
+
 suite('a malformed frame', () => {
-  for (const protocol of ['/meshsub/1.2.0', '/qis/kad/1.0.0', '/qis/sync/1.0.0', '/ipfs/ping/1.0.0']) {
+  for (const protocol of SERVED) {
     test(`of every kind, on ${protocol}, harms nobody`, async () => {
       await using siege = await besieged()
       for (const [what, bytes] of RUBBISH) {
@@ -76,18 +92,117 @@ suite('a malformed frame', () => {
     })
   }
 
-  test('before any protocol, in place of the handshake, harms nobody', async () => {
-    await using siege = await besieged({ dialDeadlineMs: 500 })
-    const { port, address } = hostOf(siege)
-    for (const [, bytes] of RUBBISH) {
-      const socket = connect(port, address)
-      socket.write(bytes)
+  for (const protocol of ASKED) {
+    test(`of every kind, as an answer on ${protocol}, harms nobody`, async () => {
+      await using siege = await besieged({ pageDeadlineMs: 500, queryDeadlineMs: 1_000, refillMs: 1 })
+      for (const [at, [what, bytes]] of RUBBISH.entries()) {
+        await using rogue = await startBareNode()
+        let answers = 0
+        await rogue.unhandle(protocol)
+        await rogue.handle(protocol, async stream => {
+          stream.send(bytes)
+          answers += 1
+          await stream.close().catch(() => {})
+        })
+        rogue.services.pubsub.subscribe(toTopic(key))
+        await rogue.dial(addressOf(siege.victim))
+        await retry(async () => {
+          // that makes it ask the DHT
+          await siege.victim.backfill(routingKey('0123abcd', 'legal', at))
+          return answers
+        }).catch(() => assert.fail(`it has not asked: ${what}`))
+      }
+      await isWell(siege)
+      assert.deepEqual(
+        siege.heard.texts(key).filter(text => !text.startsWith('hello')),
+        [],
+      )
+    })
+  }
+
+  const handshakes: [string, Uint8Array][] = [
+    ['before any protocol', new Uint8Array()],
+    ['in the place of encryption', utf8('\u0013/multistream/1.0.0\n\u0007/noise\n')],
+  ]
+  for (const [where, before] of handshakes) {
+    test(`${where}, harms nobody, and is counted`, async () => {
+      await using siege = await besieged({ dialDeadlineMs: 3_000 })
+      const { port, address } = hostOf(siege)
+      const callers = RUBBISH.map(([, bytes]) => {
+        const socket = connect(port, address)
+        socket.write(Buffer.concat([before, bytes]))
+        return ended(socket)
+      })
       // the victim hangs up by itself, also on who says nothing more
-      await ended(socket)
+      await Promise.all(callers)
+      await until(
+        () => siege.events.filter(event => event === 'handshake_failed').length === RUBBISH.length,
+        'each is counted',
+      )
+      await isWell(siege)
+    })
+  }
+
+  test('in the place of the multiplexer, harms nobody', async () => {
+    await using siege = await besieged()
+    for (const [, bytes] of RUBBISH) {
+      const rogue = await createLibp2p({
+        transports: [tcp()],
+        connectionEncrypters: [noise()],
+        streamMuxers: [blurting(bytes)],
+        connectionGater: { denyDialMultiaddr: () => false },
+        services: { identify: identify({ timeout: 500 }) },
+      })
+      await rogue.dial(addressOf(siege.victim)).catch(() => {})
+      await rogue.stop()
     }
     await isWell(siege)
   })
+
+  test('in the place of the name of a protocol, harms nobody', async () => {
+    await using siege = await besieged({ dialDeadlineMs: 500 })
+    await using rogue = await startBareNode()
+    const connection = await rogue.dial(addressOf(siege.victim))
+    const { muxer } = connection as unknown as { muxer: StreamMuxer }
+    for (const [, bytes] of RUBBISH) {
+      const stream = await muxer.createStream()
+      const closed = once(stream, 'close')
+      stream.send(bytes)
+      stream.close().catch(() => {})
+      await closed
+    }
+    await isWell(siege)
+  })
+
+  test('asked of a relay, harms nobody', async () => {
+    const privateKey = await generateKeyPair('Ed25519')
+    await using relay = await startRelay({ privateKey }, { listen: ['/ip4/127.0.0.1/tcp/0'] })
+    for (const [, bytes] of RUBBISH) {
+      await using rogue = await startBareNode()
+      const stream = await rogue.dialProtocol(multiaddr(relay.addresses[0]), '/libp2p/circuit/relay/0.2.0/hop')
+      stream.send(bytes)
+      await stream.close().catch(() => {})
+    }
+    await using swarm = createLibp2pSwarm()
+    await swarm.add(recorder(), { listen: [], relays: relay.addresses, bootstrap: [] })
+    await until(() => relay.status().places === 1, 'it still keeps places for others')
+  })
 })
+
+/** A multiplexer that says something else first. */
+function blurting(bytes: Uint8Array): () => StreamMuxerFactory {
+  return () => {
+    const factory: StreamMuxerFactory = yamux()()
+    return {
+      protocol: factory.protocol,
+      ...{ [serviceCapabilities]: ['@libp2p/stream-multiplexing'] },
+      createStreamMuxer(connection) {
+        connection.send(bytes)
+        return factory.createStreamMuxer(connection)
+      },
+    }
+  }
+}
 
 suite('a peer that wears others out', () => {
   test('by connecting and saying nothing: it is cut, and counted', async () => {
@@ -95,6 +210,7 @@ suite('a peer that wears others out', () => {
     const { port, address } = hostOf(siege)
     const sockets = Array.from({ length: 20 }, () => connect(port, address))
     await Promise.all(sockets.map(ended))
+    await until(() => siege.events.filter(event => event === 'handshake_failed').length === 20, 'each is counted')
     await isWell(siege)
   })
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { NetworkObserver } from '../../../router/network/events.ts'
+import { createHandshakes } from '../../../router/network/handshakes.ts'
 import type { Libp2pNetwork } from '../../../router/network/libp2p.ts'
 import { createLibp2pNetwork, type Libp2pNetworkOptions } from '../../../router/network/libp2p.ts'
 import type { Network, NetworkHandlers } from '../../../router/network/network.ts'
@@ -52,7 +53,14 @@ export async function startBareNode(options: Partial<NodeOptions> = {}): Promise
   const privateKey = await generateKeyPair('Ed25519')
   const throttle = createThrottle({ now: () => 0, onSlowed() {} }, UNBOUNDED)
   const node = await createNode(
-    { privateKey, gate: { denyDialMultiaddr: () => false }, throttle, guilt: () => 0, onNeighbour() {} },
+    {
+      privateKey,
+      gate: { denyDialMultiaddr: () => false },
+      throttle,
+      handshakes: createHandshakes({ count() {}, onStranger() {} }),
+      guilt: () => 0,
+      onNeighbour() {},
+    },
     { ...DEFAULTS, ...options },
   )
   await node.start()

@@ -1,0 +1,64 @@
+/** That keys are announced once to each that comes, bit by bit, and no more once they are left. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PeerId } from '@libp2p/interface'
+import { type RoutingKey, routingKey, toCid } from '../../../router/keyspace.ts'
+import { recorder } from '../../contracts/network.ts'
+import { until } from '../../support/poll.ts'
+import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
+
+const PATIENCE = { deadlineMs: 60_000, everyMs: 20 }
+const KEYS = Array.from({ length: 12 }, (_, cell) => routingKey('0123abcd', 'legal', cell))
+const ANNOUNCE_MS = 64_000
+const SPREAD_MS = ANNOUNCE_MS / 16
+
+/** A peer that notes when it is told of which key. */
+async function listener() {
+  const node = await startBareNode()
+  const told: { key: RoutingKey; at: number }[] = []
+  const names = new Map(KEYS.map(key => [Buffer.from(toCid(key).multihash.bytes).toString('hex'), key]))
+  type Rpc = { handleMessage(peer: PeerId, message: { type: string; key?: Uint8Array }): Promise<unknown> }
+  const { rpc } = node.services.dht as unknown as { rpc: Rpc }
+  const handleMessage = rpc.handleMessage.bind(rpc)
+  rpc.handleMessage = (peer, message) => {
+    const key = names.get(Buffer.from(message.key ?? []).toString('hex'))
+    if (message.type === 'ADD_PROVIDER' && key !== undefined) told.push({ key, at: performance.now() })
+    return handleMessage(peer, message)
+  }
+  return Object.assign(node, { told })
+}
+
+const keysOf = (told: { key: RoutingKey }[]) => told.map(({ key }) => key).sort()
+const passed = async (ms: number) => {
+  const then = performance.now() + ms
+  await until('time to pass', () => performance.now() > then, PATIENCE)
+}
+
+test('the first peer is told of all keys at once, later ones bit by bit, and nobody of what was left', async () => {
+  await using swarm = createLibp2pSwarm()
+  const site = await swarm.add(recorder(), { announceMs: ANNOUNCE_MS })
+  for (const key of KEYS) site.join(key)
+  await using first = await listener()
+  const came = performance.now()
+  await first.dial(addressOf(site))
+  await until('the first to know', () => new Set(keysOf(first.told)).size === KEYS.length, PATIENCE)
+  await passed(Math.max(0, came + SPREAD_MS + 500 - performance.now()))
+
+  await using second = await listener()
+  await second.dial(addressOf(site))
+  await until('the second to know', () => second.told.length >= KEYS.length, PATIENCE)
+  assert.deepEqual(keysOf(second.told), [...KEYS].sort(), 'each once')
+  const times = second.told.map(({ at }) => at)
+  const took = Math.max(...times) - Math.min(...times)
+  assert.ok(took > SPREAD_MS / 4, `all of it within ${took} ms`)
+
+  const [left, ...kept] = KEYS
+  assert.ok(left !== undefined)
+  site.leave(left)
+  await passed(SPREAD_MS + 500)
+  await using third = await listener()
+  await third.dial(addressOf(site))
+  await until('the third to know', () => third.told.length >= kept.length, PATIENCE)
+  await passed(SPREAD_MS / 4)
+  assert.deepEqual(keysOf(third.told), kept.sort())
+})
