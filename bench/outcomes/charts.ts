@@ -13,11 +13,22 @@ interface Results {
 
 const COLOURS = ['#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb']
 
+const METHOD_NAMES: Readonly<Record<string, string>> = {
+  local: 'site alone',
+  seed: 'published rule',
+  swarm: 'with the swarm',
+  central: 'all pooled',
+}
+
+function named(figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, figure]) => [METHOD_NAMES[name] ?? name, figure]))
+}
+
 export function drawCharts(folder: string, { base, sizes, poisoning }: Results): void {
   mkdirSync(folder, { recursive: true })
   const write = (name: string, svg: string) => writeFileSync(join(folder, name), svg)
   if (base) {
-    const groups = { untagged: base.bss, tagged: base.bss_tagged }
+    const groups = { 'without domain tags': named(base.bss), 'with them': named(base.bss_tagged) }
     write('outcomes-methods.svg', bars('Brier skill against the base rate', groups))
   }
   if (sizes) {
@@ -44,18 +55,25 @@ export function drawCharts(folder: string, { base, sizes, poisoning }: Results):
 
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT] = [640, 320, 60, 36, 40, 120]
 
-function frame(title: string, low: number, high: number, body: (y: (value: number) => number) => string): string {
-  const span = high - low || 1
-  const y = (value: number) => TOP + ((high - value) / span) * (HEIGHT - TOP - BOTTOM)
-  const marks = Array.from({ length: 5 }, (_, i) => low + (span * i) / 4)
+function frame(title: string, lowest: number, highest: number, body: (y: (value: number) => number) => string): string {
+  const step = roundStep((highest - lowest) / 4 || 1)
+  const [first, last] = [Math.floor(lowest / step), Math.ceil(highest / step)]
+  const y = (value: number) => TOP + ((last - value / step) / (last - first)) * (HEIGHT - TOP - BOTTOM)
+  const marks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step)
   const grid = marks
     .map(
       mark =>
         `<path d="M${LEFT} ${y(mark).toFixed(1)}H${WIDTH - RIGHT}" stroke="#ddd"/>` +
-        `<text x="${LEFT - 6}" y="${(y(mark) + 4).toFixed(1)}" text-anchor="end">${mark.toFixed(3)}</text>`,
+        `<text x="${LEFT - 6}" y="${(y(mark) + 4).toFixed(1)}" text-anchor="end">${mark.toFixed(2)}</text>`,
     )
     .join('')
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/><text x="${LEFT}" y="20" font-size="13">${title}</text>${grid}${body(y)}</svg>\n`
+}
+
+/** The least of 1, 2, 5, 10 … times a power of ten that is no less. */
+function roundStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least))
+  return power * ([1, 2, 5].find(factor => factor * power >= least * (1 - 1e-9)) ?? 10)
 }
 
 function key(names: readonly string[]): string {

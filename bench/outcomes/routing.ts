@@ -46,7 +46,8 @@ const DIALS = [0, 0.05, 0.1, 0.2, 0.5]
 export function measureRouting(world: World, options: BenchOptions): RoutingResult {
   const { table } = world
   const names = table.models.map(name => modelVariant(name))
-  const sizes = names.map(name => modelSize(name))
+  // Of whole names: what packets call a model may have lost its size.
+  const sizes = table.models.map(name => modelSize(name))
   const largest = Math.max(1, ...sizes.flatMap(size => size ?? []))
   // Models whose names tell no size cost as much as half the largest.
   const prices = sizes.map(size => (size ?? largest / 2) / largest)
