@@ -26,7 +26,7 @@ async function code(answer: IncomingMessage): Promise<string | undefined> {
 }
 
 suite('the admin listener', () => {
-  test('beyond loopback shows nothing without the token, on any path, but whether it is well', async () => {
+  test('beyond loopback shows nothing without the token, on any path, but whether it is well, and the empty page', async () => {
     await using upstream = await answering()
     await using sidecar = await startTestSidecar(upstream.url, EXPOSED)
     const paths = [
@@ -35,7 +35,6 @@ suite('the admin listener', () => {
       '/qis/ledger',
       '/qis/feedback',
       '/qis/feedback/fb-1',
-      '/',
       '/nothing',
       '//',
       '/qis/%2e%2e/metrics',
@@ -52,6 +51,10 @@ suite('the admin listener', () => {
     }
     assert.equal((await fetch(`${sidecar.admin}/metrics`, { headers: bearer('secret') })).status, 200)
     for (const path of ['/healthz', '/readyz']) assert.equal((await fetch(sidecar.admin + path)).status, 200)
+    // the page has nothing of its own to show: what it shows, it asks for with the token
+    const bare = await get(`${sidecar.admin}/`, {}, 'GET')
+    assert.deepEqual([bare.statusCode, bare.headers.location], [308, 'qis/'])
+    assert.equal((await get(`${sidecar.admin}/`, {}, 'POST')).statusCode, 401)
   })
 
   test('on loopback is open, unless a token is set', async () => {
