@@ -53,25 +53,28 @@ interface Sample {
   minute: number
   rss_mb: number
   heap_mb: number
+  /** Buffers outside of the heap, such as the records of a peer store. */
+  external_mb: number
   handles: number
   process_listeners: number
 }
 
 function sample(began: number): Sample {
   globalThis.gc?.()
-  const { rss, heapUsed } = process.memoryUsage()
+  const { rss, heapUsed, external } = process.memoryUsage()
   const listeners = process.eventNames().reduce((sum, name) => sum + getEventListeners(process, String(name)).length, 0)
   return {
     minute: Math.round((performance.now() - began) / 600) / 100,
     rss_mb: Math.round(rss / 104_857.6) / 10,
     heap_mb: Math.round(heapUsed / 104_857.6) / 10,
+    external_mb: Math.round(external / 104_857.6) / 10,
     handles: process.getActiveResourcesInfo().length,
     process_listeners: listeners,
   }
 }
 
 /** Of the least-squares line, a minute. */
-function slope(samples: readonly Sample[], field: 'rss_mb' | 'heap_mb' | 'handles' | 'process_listeners'): number {
+function slope(samples: readonly Sample[], field: Exclude<keyof Sample, 'minute'>): number {
   const mean = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length
   const [x, y] = [mean(samples.map(({ minute }) => minute)), mean(samples.map(one => one[field]))]
   const above = samples.reduce((sum, one) => sum + (one.minute - x) * (one[field] - y), 0)
@@ -123,10 +126,12 @@ console.log(
     received,
     rss_mb: [first?.rss_mb, last?.rss_mb],
     heap_mb: [first?.heap_mb, last?.heap_mb],
+    external_mb: [first?.external_mb, last?.external_mb],
     handles: [first?.handles, last?.handles],
     process_listeners: [first?.process_listeners, last?.process_listeners],
     rss_mb_per_minute: slope(settled, 'rss_mb'),
     heap_mb_per_minute: slope(settled, 'heap_mb'),
+    external_mb_per_minute: slope(settled, 'external_mb'),
     handles_per_minute: slope(settled, 'handles'),
   }),
 )
