@@ -149,10 +149,11 @@ export function createMetrics(labels: Pick<Labels, 'domain' | 'model'> = labelsU
     registers,
   })
 
+  const tellDomain = (domain: string) => (labels.domain(domain) === domain ? domain : REST)
   return {
     registry,
     ...createObservationMetrics(registry, labels.model),
-    ...createUsesMetrics(registry),
+    ...createUsesMetrics(registry, tellDomain),
     adviceTaken(result, evidence, seconds) {
       advice.inc({ result, evidence })
       overhead.observe(seconds)
@@ -177,8 +178,7 @@ export function createMetrics(labels: Pick<Labels, 'domain' | 'model'> = labelsU
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
     networkEvent: reason => networkEvents.inc({ reason }),
-    benefitMeasured: ({ domain, nats }) =>
-      benefit.set({ domain: labels.domain(domain) === domain ? domain : REST }, nats),
+    benefitMeasured: ({ domain, nats }) => benefit.set({ domain: tellDomain(domain) }, nats),
     async totals() {
       return {
         requests: { query: 0, other: 0, ...sumBy('kind', await requests.get()) },

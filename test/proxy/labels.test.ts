@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
 import { Agent } from 'undici'
 import { createKnownModels } from '../../proxy/upstream/known-models.ts'
+import { SHIPPED_DOMAINS } from '../../router/labels.ts'
 import { askModel, modelServer, rate } from '../support/models.ts'
 import { until } from '../support/poll.ts'
 import { startTestSidecar } from '../support/sidecar.ts'
@@ -96,6 +97,15 @@ suite('identities in the labels of a request', () => {
 })
 
 suite('labels that the operator has named', () => {
+  test('and those that need no naming are listed for people', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/domains.md'), 'utf8')
+    const listed = /without being named, ([^.]*)\./.exec(page)?.[1] ?? ''
+    assert.deepEqual(
+      [...listed.matchAll(/`([a-z]+)`/g)].map(([, name]) => name),
+      [...SHIPPED_DOMAINS],
+    )
+  })
+
   test('are told: by QIS_SHARE_DOMAINS, QIS_DOMAINS, QIS_SHARE_STRATEGIES, QIS_ROUTE and behind the address', async () => {
     await using folder = await tempFolder()
     const file = join(folder.path, 'domains.yaml')
