@@ -62,8 +62,10 @@ export async function dryRun(
         otherwise: {
           ...(packet.domain !== domain && { domain: packet.domain }),
           ...(packet.model !== model && { model: packet.model }),
-          // A profile may leave out strategies whatever they are.
-          ...(strategy !== undefined && packet.strategy === undefined && { strategy: null }),
+          // Beside noise no strategy is told, whatever it is.
+          ...(strategy !== undefined &&
+            packet.strategy === undefined &&
+            profile.epsilon === undefined && { strategy: null }),
         },
         ...(flip !== undefined && { oneWithProbability: flip + (1 - 2 * flip) * outcome.signal }),
         delay: { mean: profile.delayMeanS, atMost: profile.delayCapS },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, test } from 'node:test'
 import { Agent } from 'undici'
+import { readConfig } from '../../proxy/config.ts'
 import { createKnownModels } from '../../proxy/upstream/known-models.ts'
 import { SHIPPED_DOMAINS } from '../../router/labels.ts'
 import { askModel, modelServer, rate } from '../support/models.ts'
@@ -127,6 +128,26 @@ suite('labels that the operator has named', () => {
     )
     const only = await left(['m'], [{ model: 'm', domain: 'acme.john' }], { QIS_SHARE_DOMAINS: 'acme' })
     assert.equal(only.packets[0]?.d, 'acme')
+  })
+})
+
+suite('a domain that is declared while the sidecar runs', () => {
+  test('is listened for from then on', async () => {
+    await using folder = await tempFolder()
+    await using upstream = await modelServer(['m'])
+    const file = join(folder.path, 'domains.yaml')
+    const settings = { QIS_MODE: 'share', QIS_PROFILE: 'standard', QIS_DATA: folder.path, QIS_DOMAINS: file }
+    await writeFile(file, 'domains:\n  other: {examples: []}\n')
+    await using run = await startTestSidecar(upstream.url, settings)
+    const keys = async (domain: string) => {
+      await askModel(run.data, 'm', QUESTION, { 'x-qis-domain': domain })
+      return run.sidecar.router.status().keys
+    }
+    const general = await keys('general')
+    assert.equal(await keys('acme.john'), general)
+    await writeFile(file, 'domains:\n  acme: {examples: []}\n')
+    await run.sidecar.reload(readConfig({ QIS_CONFIG: 'off', ...settings }))
+    assert.ok((await keys('acme.john')) > general)
   })
 })
 
