@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadIdentity } from '../router/identity.ts'
+import { labelsUnder } from '../router/labels.ts'
 import { createLibp2pNetwork } from '../router/network/libp2p.ts'
 import { createThreadedNetwork } from '../router/network/threaded.ts'
 import { makePrivateFolder } from '../router/private-file.ts'
@@ -39,11 +40,12 @@ import { createRefinement } from './refine/refinement.ts'
 import { refineSchema } from './refine/trials.ts'
 import { readPolicies } from './routing/policies.ts'
 import { createRouting } from './routing/routing.ts'
-import { sharingOptions } from './sharing.ts'
+import { declaredLabels, sharingOptions } from './sharing.ts'
 import { createStatus } from './status.ts'
 import { openSwarmAccess } from './swarm-access.ts'
 import { createTelemetry, type Telemetry } from './telemetry.ts'
 import { createUpstreamAgents, createUpstreamClient, readTlsFiles, type TlsOptions } from './upstream/client.ts'
+import { createKnownModels } from './upstream/known-models.ts'
 import { createTunnel } from './upstream/tunnel.ts'
 import { createUpstreams, type UpstreamEntry } from './upstream/upstreams.ts'
 import { createAdviceEndpoint } from './uses/advise.ts'
@@ -101,7 +103,20 @@ export async function createSidecar(
     }),
   )
   const domainRules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
-  const metrics = createMetrics()
+  const tls = readTls(config)
+  const agents = parts.use(createUpstreamAgents({ ...config, tls }))
+  const sharing = sharingOptions(config, Object.keys(domainRules?.domains ?? {}))
+  const knownModels = parts.use(
+    createKnownModels(
+      { dispatcher: agents.agent },
+      {
+        entries: sharing.profile.labels === 'declared' ? entries : [],
+        configured: () => live.config.route.map(({ name }) => name),
+      },
+    ),
+  )
+  const declared = declaredLabels(config, { domains: () => domainsNow.current.names, model: knownModels.of })
+  const metrics = createMetrics(labelsUnder(sharing.profile, declared))
   const capture = config.capture === undefined ? undefined : parts.use(await openCapture(config.capture))
   const membership = parts.use(
     await openSwarmAccess(
@@ -136,7 +151,7 @@ export async function createSidecar(
       admits: membership.admits,
       logger: loggerOf('router'),
     },
-    { ...sharingOptions(config, Object.keys(domainRules?.domains ?? {})), estimator: config.estimator },
+    { ...sharing, declared, estimator: config.estimator },
   )
   parts.defer(() => router.stop())
   metrics.watchDatabase(() => sizeOf(join(config.dataDir, 'qis.db')))
@@ -197,8 +212,6 @@ export async function createSidecar(
     ),
   )
   const domains: Pick<Domains, 'of'> = { of: (question, vector) => domainsNow.current.of(question, vector) }
-  const tls = readTls(config)
-  const agents = parts.use(createUpstreamAgents({ ...config, tls }))
   const upstreams = parts.use(createUpstreams({ dispatcher: agents.agent }, entries))
   metrics.watchUpstreams(upstreams.status)
   const sender = createUpstreamClient(agents, upstreams)
@@ -288,7 +301,7 @@ export async function createSidecar(
   const admin = createOperations(
     {
       router,
-      status: createStatus({ router, upstreams, metrics, membership, embedder }, config),
+      status: createStatus({ router, upstreams, knownModels, metrics, membership, embedder }, config),
       metrics,
       history: parts.use(createHistory(metrics)),
       topics: createTopics({ embedder, space }),

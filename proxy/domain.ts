@@ -28,6 +28,8 @@ export interface DomainQuestion {
 }
 
 export interface Domains extends AsyncDisposable {
+  /** Those that are configured. */
+  readonly names: readonly string[]
   /** Costs no more than a hash and a dot product for each domain that has examples. */
   of(question: DomainQuestion, vector: Float32Array): FoundDomain
 }
@@ -47,7 +49,8 @@ export async function createDomains(
   rules: DomainRules | undefined,
 ): Promise<Domains> {
   const entries = Object.entries(rules?.domains ?? {})
-  const labels = new Set([DEFAULT_DOMAIN, ...entries.map(([name]) => name)])
+  const names = entries.map(([name]) => name)
+  const labels = new Set([DEFAULT_DOMAIN, ...names])
   const byKey = new Map(
     entries.flatMap(([name, { keys_sha256 = [] }]) => keys_sha256.map(key => [key.toLowerCase(), name])),
   )
@@ -76,6 +79,7 @@ export async function createDomains(
   }
 
   return {
+    names,
     of(question, vector) {
       const found = find(question, vector)
       onFound?.(labels.has(found.name) ? found.name : OTHER, found.source)

@@ -1,11 +1,13 @@
 /** What Prometheus sees; every label has a bounded set of values. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { type Labels, labelsUnder } from '../router/labels.ts'
 import type { NetworkObserver } from '../router/network/events.ts'
 import type { Grade } from '../router/synthesis/estimator.ts'
 import type { Reliability } from '../router/synthesis/reliability.ts'
 import type { RouterObserver } from '../router/telemetry.ts'
 import type { AdviceResult } from './advise.ts'
 import type { DomainSource } from './domain.ts'
+import { REST } from './observe/bounded-label.ts'
 import { createObservationMetrics, type ObservationMetrics } from './observe/metrics.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 import { createUsesMetrics, type UsesMetrics } from './uses-metrics.ts'
@@ -45,7 +47,8 @@ const SECONDS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
 const EMBEDDING_SECONDS = [0.00003, ...SECONDS]
 const ANSWER_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300]
 
-export function createMetrics(): Metrics {
+/** @param labels what of domains and models may be told there; the rest is `other` @default all of them */
+export function createMetrics(labels: Pick<Labels, 'domain' | 'model'> = labelsUnder({})): Metrics {
   // A registry of our own: the global one is cleared by others.
   const registry = new Registry()
   const registers = [registry]
@@ -119,7 +122,7 @@ export function createMetrics(): Metrics {
   })
   const withheld = new Counter({
     name: 'qis_outcomes_withheld_total',
-    help: 'Outcomes that did not leave: too few reference texts like their question, a domain that stays here, a guess of a rule under randomised response, settings that became stricter',
+    help: 'Outcomes that did not leave: too few reference texts like their question, a domain that stays here, a model that no server lists, a guess of a rule under randomised response, settings that became stricter',
     labelNames: ['reason'],
     registers,
   })
@@ -146,10 +149,11 @@ export function createMetrics(): Metrics {
     registers,
   })
 
+  const tellDomain = (domain: string) => (labels.domain(domain) === domain ? domain : REST)
   return {
     registry,
-    ...createObservationMetrics(registry),
-    ...createUsesMetrics(registry),
+    ...createObservationMetrics(registry, labels.model),
+    ...createUsesMetrics(registry, tellDomain),
     adviceTaken(result, evidence, seconds) {
       advice.inc({ result, evidence })
       overhead.observe(seconds)
@@ -174,7 +178,7 @@ export function createMetrics(): Metrics {
     outcomeWithheld: reason => withheld.inc({ reason }),
     departureDeferred: () => deferred.inc(),
     networkEvent: reason => networkEvents.inc({ reason }),
-    benefitMeasured: ({ domain, nats }) => benefit.set({ domain }, nats),
+    benefitMeasured: ({ domain, nats }) => benefit.set({ domain: tellDomain(domain) }, nats),
     async totals() {
       return {
         requests: { query: 0, other: 0, ...sumBy('kind', await requests.get()) },

@@ -1,6 +1,7 @@
 /** What the router is told of sharing, from settings and from the domains that are configured. */
 import { type DisclosureProfile, profiles } from '../router/disclosure.ts'
 import { rootLabel } from '../router/keyspace.ts'
+import type { Declared } from '../router/labels.ts'
 import type { RouterOptions } from '../router/router.ts'
 import type { SharingConfig } from './config/sharing.ts'
 import { ConfigInvalidError } from './config.ts'
@@ -38,5 +39,17 @@ export function sharingOptions(
     profile: { ...preset, k: Math.max(preset.k, config.k), ...(dailyCap > 0 && { dailyCap }) },
     interest,
     domains: { only, never },
+  }
+}
+
+/** @param known names of the domains that requests are told apart by, and of models, as they are at each look */
+export function declaredLabels(
+  { shareDomains, shareStrategies }: Pick<SharingConfig, 'shareDomains' | 'shareStrategies'>,
+  { domains, model }: { domains(): readonly string[]; model: Declared['model'] },
+): Declared {
+  return {
+    domain: name => shareDomains.includes(name) || domains().includes(name),
+    strategy: name => shareStrategies.includes(name),
+    model,
   }
 }

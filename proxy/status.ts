@@ -3,6 +3,7 @@ import type { Router } from '../router/router.ts'
 import type { Config } from './config.ts'
 import type { Metrics, Totals } from './metrics.ts'
 import type { SwarmAccess } from './swarm-access.ts'
+import type { KnownModels } from './upstream/known-models.ts'
 import type { UpstreamStatus } from './upstream/upstreams.ts'
 import { version } from './version.ts'
 
@@ -15,6 +16,8 @@ export interface Status extends ReturnType<Router['status']>, Totals {
   /** The one that runs, which is the built-in one where another could not be had. */
   embedder: Config['embedder']
   upstreams: UpstreamStatus[]
+  /** Origins of those whose models are not known, so that no outcome of theirs leaves. */
+  unlisted: string[]
   /** Whether only invited sites can join; `members` is how many may, where they are listed. */
   swarm: { closed: boolean; members?: number }
 }
@@ -22,6 +25,7 @@ export interface Status extends ReturnType<Router['status']>, Totals {
 export interface StatusComponents {
   router: Pick<Router, 'status'>
   upstreams: { status(): UpstreamStatus[] }
+  knownModels: Pick<KnownModels, 'unlisted'>
   metrics: Pick<Metrics, 'totals'>
   membership: Pick<SwarmAccess, 'current'>
   /** Only the built-in one is. */
@@ -29,7 +33,7 @@ export interface StatusComponents {
 }
 
 export function createStatus(
-  { router, upstreams, metrics, membership, embedder }: StatusComponents,
+  { router, upstreams, knownModels, metrics, membership, embedder }: StatusComponents,
   config: Pick<Config, 'mode' | 'profile' | 'embedder'>,
 ): () => Promise<Status> {
   return async () => {
@@ -43,6 +47,7 @@ export function createStatus(
       ...router.status(),
       swarm: { closed: swarmKey !== undefined, ...(members && { members: members.length }) },
       upstreams: upstreams.status(),
+      unlisted: knownModels.unlisted(),
       ...(await metrics.totals()),
     }
   }

@@ -15,7 +15,11 @@ export interface UsesMetrics {
 
 const MAX_DOMAINS = 50
 
-export function createUsesMetrics(registry: Registry): UsesMetrics {
+/** @param tell what may be told of a domain there */
+export function createUsesMetrics(
+  registry: Registry,
+  tell: (domain: string) => string = domain => domain,
+): UsesMetrics {
   const registers = [registry]
   const routed = new Counter({
     name: 'qis_routed_total',
@@ -47,7 +51,7 @@ export function createUsesMetrics(registry: Registry): UsesMetrics {
           labelNames: ['type', 'domain'],
           registers,
           collect() {
-            for (const trial of read()) this.set({ type: trial.type, domain: label(trial.domain) }, value(trial))
+            for (const trial of read()) this.set({ type: trial.type, domain: label(tell(trial.domain)) }, value(trial))
           },
         })
       gauge('qis_refine_effect', 'Mean outcome of refined prompts less that of those held back', ({ effect }) => effect)

@@ -1,4 +1,5 @@
 /** The one door out: decides whether, how coarse and when an outcome leaves. Pure but for the dice it is given. */
+import { type Declared, labelsUnder } from './labels.ts'
 import type { Outcome } from './outcome.ts'
 import { expiresAt, floorToHour, type Packet } from './packet.ts'
 import { type Epsilon, randomised } from './randomised-response.ts'
@@ -20,13 +21,23 @@ export interface DisclosureProfile {
   dailyCap?: number
   /** @default 'matched' */
   interest?: Interest
+  /** Only labels that somebody here has declared are told; absent to tell those of clients as they are. */
+  labels?: 'declared'
 }
 
 export const profiles = {
-  /** Demo and lab. */
+  /** Demo and lab: labels too are told as clients write them. */
   open: { k: 1, delayMeanS: 0, delayCapS: 0, confidenceSteps: 20 },
-  standard: { k: 20, delayMeanS: 600, delayCapS: 3600, dailyCap: 100 },
-  clinical: { k: 50, delayMeanS: 600, delayCapS: 3600, dailyCap: 50, epsilon: 2, interest: 'domain' },
+  standard: { k: 20, delayMeanS: 600, delayCapS: 3600, dailyCap: 100, labels: 'declared' },
+  clinical: {
+    k: 50,
+    delayMeanS: 600,
+    delayCapS: 3600,
+    dailyCap: 50,
+    epsilon: 2,
+    interest: 'domain',
+    labels: 'declared',
+  },
 } as const satisfies Record<string, DisclosureProfile>
 export type ProfileName = keyof typeof profiles
 
@@ -44,11 +55,21 @@ export function isShared(domain: string, { only, never = [] }: SharedDomains): b
   return !never.some(under) && (only === undefined || only.some(under))
 }
 
+/** The name under which others may learn that there are questions of this domain here; undefined when they may not. */
+export function toldDomain(
+  domain: string,
+  { profile, domains = {}, declared }: Omit<DisclosureOptions, 'ttlHours'>,
+): string | undefined {
+  const told = labelsUnder(profile, declared).domain(domain)
+  // What stays here must not leave under a wider name, nor what may leave under one that stays here.
+  return isShared(domain, domains) && isShared(told, domains) ? told : undefined
+}
+
 /**
- * Why nothing leaves: too few reference texts alike; a domain that stays here; a rule's guess, which no noise would hide;
- * what has left says the same, or stands.
+ * Why nothing leaves: too few reference texts alike; a domain that stays here; a model that no server is known to have; a rule's
+ * guess, which no noise would hide; what has left says the same, or stands.
  */
-export type Withheld = 'rare' | 'domain' | 'guess' | 'unchanged'
+export type Withheld = 'rare' | 'domain' | 'model' | 'guess' | 'unchanged'
 
 /** Reference counts exist for prefixes of two digits, and of these many. */
 const FURTHER_DIGITS = [3, 4] as const
@@ -67,6 +88,8 @@ export interface DisclosureComponents {
 export interface DisclosureOptions {
   profile: DisclosureProfile
   domains?: SharedDomains | undefined
+  /** Labels that may be told beside those that are shipped. @default none */
+  declared?: Declared | undefined
   ttlHours: number
 }
 
@@ -81,19 +104,25 @@ export interface DisclosureOptions {
 export function disclose(
   outcome: Outcome,
   { space, referenceTexts, noise }: DisclosureComponents,
-  { profile, domains = {}, ttlHours }: DisclosureOptions,
+  options: DisclosureOptions,
   left: readonly Packet[] = [],
 ): Packet | Withheld {
+  const { profile, declared, ttlHours } = options
   const last = left.at(-1)
   const revision = last ? last.revision + 1 : 0
   if (outcome.withdrawn) {
     return last && !last.withdrawn ? withdrawalOf(last, { ...outcome, revision }, ttlHours) : 'unchanged'
   }
-  if (!isShared(outcome.domain, domains)) return 'domain'
+  const domain = toldDomain(outcome.domain, options)
+  if (domain === undefined) return 'domain'
+  const labels = labelsUnder(profile, declared)
+  const model = labels.model(outcome.model)
+  if (model === undefined) return 'model'
   const code = coarsened(outcome.code, profile.k, referenceTexts)
   if (code === undefined) return 'rare'
-  const { confidence, correction, strategy, ...bare } = outcome
-  const packet: Packet = { ...bare, revision, code, space, ttlHours, time: floorToHour(outcome.time) }
+  const { confidence, correction, strategy: done, ...bare } = outcome
+  const strategy = done === undefined ? undefined : labels.strategy(done)
+  const packet: Packet = { ...bare, domain, model, revision, code, space, ttlHours, time: floorToHour(outcome.time) }
   const { epsilon, confidenceSteps } = profile
   if (epsilon === undefined) {
     return {
@@ -121,17 +150,22 @@ function withdrawalOf(last: Packet, { revision, time }: Outcome, ttlHours: numbe
   return missing > 0 ? { ...withdrawal, ttlHours: ttlHours + missing / 3600 } : withdrawal
 }
 
-/** Whether a packet that was made under earlier settings may leave under these. */
+/**
+ * Whether a packet that was made under earlier settings may leave under these. Its model is not asked about again: servers come
+ * and go, and a packet of a profile that does not ask has a longer code than those that do let go.
+ */
 export function mayStillLeave(
   packet: Packet,
   referenceTexts: CountReference,
-  { profile, domains = {} }: Omit<DisclosureOptions, 'ttlHours'>,
+  options: Omit<DisclosureOptions, 'ttlHours'>,
 ): boolean {
   // Nothing new is said by taking back.
   if (packet.withdrawn) return true
-  const { epsilon = Number.POSITIVE_INFINITY } = packet
+  const { epsilon = Number.POSITIVE_INFINITY, strategy } = packet
+  const { profile, declared } = options
   return (
-    isShared(packet.domain, domains) &&
+    toldDomain(packet.domain, options) === packet.domain &&
+    (strategy === undefined || labelsUnder(profile, declared).strategy(strategy) === strategy) &&
     (packet.confidence === undefined || profile.confidenceSteps !== undefined) &&
     (packet.observer !== 'i' || profile.epsilon === undefined) &&
     packet.code.length <= (coarsened(packet.code, profile.k, referenceTexts)?.length ?? 0) &&

@@ -11,6 +11,7 @@ import {
 } from './disclosure.ts'
 import { keyOf } from './intake.ts'
 import { toTopic } from './keyspace.ts'
+import type { Declared } from './labels.ts'
 import type { Outcome } from './outcome.ts'
 import { encodePayload, sealPacket } from './packet.ts'
 import { flipProbability } from './randomised-response.ts'
@@ -23,6 +24,8 @@ export interface DryRun {
   /** Of the whole packet. */
   bytes?: number
   topic?: string
+  /** Labels that are told otherwise than they were given; null for one that is left out. */
+  otherwise?: { domain?: string; model?: string; strategy?: null }
   /** With randomised response: how probable it is that `os` is 1; the payload shows the likelier bit. */
   oneWithProbability?: number
   /** The packet would wait a random time, seconds. */
@@ -36,19 +39,34 @@ export interface DryRun {
 export async function dryRun(
   outcome: Outcome,
   { space, referenceTexts, key }: { space: string; referenceTexts: CountReference; key: PrivateKey },
-  { domains, k = 1, ttlHours = 168 }: { domains?: SharedDomains | undefined; k?: number; ttlHours?: number },
+  {
+    domains,
+    declared,
+    k = 1,
+    ttlHours = 168,
+  }: { domains?: SharedDomains | undefined; declared?: Declared | undefined; k?: number; ttlHours?: number },
 ): Promise<DryRun[]> {
   return Promise.all(
     (Object.entries(profiles) as [ProfileName, DisclosureProfile][]).map(async ([name, profile]) => {
       const door = { space, referenceTexts, noise: () => 0.5 }
-      const packet = disclose(outcome, door, { profile: { ...profile, k: Math.max(profile.k, k) }, domains, ttlHours })
+      const options = { profile: { ...profile, k: Math.max(profile.k, k) }, domains, declared, ttlHours }
+      const packet = disclose(outcome, door, options)
       if (typeof packet === 'string') return { profile: name, withheld: packet }
+      const { domain, model, strategy } = outcome
       const flip = profile.epsilon && flipProbability(profile.epsilon)
       return {
         profile: name,
         payload: encodePayload(packet),
         bytes: (await sealPacket(packet, key)).length,
         topic: toTopic(keyOf(space, packet)),
+        otherwise: {
+          ...(packet.domain !== domain && { domain: packet.domain }),
+          ...(packet.model !== model && { model: packet.model }),
+          // Beside noise no strategy is told, whatever it is.
+          ...(strategy !== undefined &&
+            packet.strategy === undefined &&
+            profile.epsilon === undefined && { strategy: null }),
+        },
         ...(flip !== undefined && { oneWithProbability: flip + (1 - 2 * flip) * outcome.signal }),
         delay: { mean: profile.delayMeanS, atMost: profile.delayCapS },
       }

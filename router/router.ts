@@ -5,7 +5,7 @@ import { createAttention, createWholeDomains } from './attention.ts'
 import type { Near } from './code-index.ts'
 import { createComparison, PROBES } from './comparison.ts'
 import { createDepartures } from './departures.ts'
-import { type DisclosureProfile, type Interest, isShared, type SharedDomains } from './disclosure.ts'
+import { type DisclosureProfile, type Interest, isShared, type SharedDomains, toldDomain } from './disclosure.ts'
 import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
 import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
@@ -14,6 +14,7 @@ import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeptMixing } from './kept-mixing.ts'
 import { createKeyCache } from './keyspace.ts'
 import { createKnowledge, type Knowledge } from './knowledge.ts'
+import type { Declared } from './labels.ts'
 import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from './ledger.ts'
 import { createLink, type LinkStatus } from './link.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
@@ -53,6 +54,8 @@ export interface RouterOptions {
   profile: DisclosureProfile
   /** Others learn nothing of the rest. @default all */
   domains?: SharedDomains | undefined
+  /** Labels that may be told where the profile asks, beside those that are shipped. @default none */
+  declared?: Declared | undefined
   /** `domain` joins every cell of `domains.only`, which is then `general` unless given. @default the profile's */
   interest?: Interest | undefined
   /** How outcomes are weighed; `seed` by the published pattern's own rule, for comparison. @default 'ours' */
@@ -168,6 +171,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const now = () => Math.floor(clock() / 1000)
   const { never, only = interest === 'domain' ? ['general'] : undefined } = options.domains ?? {}
   const domains: SharedDomains = { only, never }
+  const disclosure = { profile, domains, declared: options.declared }
   const comparison = createComparison(space, probes)
   const evidence = createEvidenceIndex(code => decode(space, code), maxEvidence, comparison)
   const mixing = createKeptMixing({ store, evidence, comparison, logger, observer, now })
@@ -194,7 +198,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
       random,
       now,
     },
-    { profile, domains, ttlHours },
+    { ...disclosure, ttlHours },
   )
   const link = createLink({ network, logger, now, random, stopping: stopping.signal })
   const outbox = createOutbox(
@@ -278,8 +282,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
     lookup(question) {
       const { vector, model, domain, strategy, prior = PRIOR, asked = true } = question
       const { query, table } = queries.of(vector)
-      if (mode !== 'off' && asked && isShared(domain, domains))
-        attention.notice(query.cells.map(cell => keys.of(domain, cell)))
+      const told = mode !== 'off' && asked && toldDomain(domain, disclosure)
+      if (told) attention.notice(query.cells.map(cell => keys.of(told, cell)))
       const subject = `${model}/${domain}/${strategy}/${prior}/${evidence.version}/${calibration.version}/${Math.floor(now() / INSIGHT_LIFETIME_S)}`
       if (query.known?.subject === subject) return query.known.insight
       const insight = weigh(gather(table(), query.cells), query.code, question)

@@ -95,7 +95,14 @@ export async function evaluateThroughNetwork(
 ): Promise<Evaluation & { received: number }> {
   const dealt = dealOut(world, scenario)
   const swarm = createMemorySwarm()
-  const { delayMeanS: _, delayCapS: __, dailyCap: ___, ...rest }: DisclosureProfile = profiles[scenario.profile]
+  // The table's models and tasks stand for labels that all have declared.
+  const {
+    delayMeanS: _,
+    delayCapS: __,
+    dailyCap: ___,
+    labels: ____,
+    ...rest
+  }: DisclosureProfile = profiles[scenario.profile]
   const profile: DisclosureProfile = { ...rest, delayMeanS: 0, delayCapS: 0 }
   await using stack = new AsyncDisposableStack()
   const nodes: Node[] = []

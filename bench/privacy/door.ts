@@ -30,7 +30,8 @@ export function createDoor(
   { space, identity, random }: { space: Space; identity: Identity; random: () => number },
   name: ProfileName,
 ): Door {
-  const profile: DisclosureProfile = profiles[name]
+  // The tags of the corpus stand for labels that are declared.
+  const { labels: _, ...profile }: DisclosureProfile = profiles[name]
   const left = new Map<string, Packet[]>()
   const departures = createDepartures(
     {

@@ -26,7 +26,7 @@ Options:
 }
 
 function describe(told: Status): string {
-  const { upstreams, requests, feedback, swarm, peers, keys, evidence } = told
+  const { upstreams, unlisted, requests, feedback, swarm, peers, keys, evidence } = told
   const given = Object.entries(feedback).map(([rating, count]) => `${count} ${rating}`)
   const network = told.networkUp
     ? `${swarm.closed ? 'closed swarm' : 'open swarm'}, ${counted(peers.length, 'peer')}, ${counted(keys, 'kind')} of question joined`
@@ -39,6 +39,10 @@ function describe(told: Status): string {
     ...upstreams.map(({ origin, up, models }): [string, string] => [
       'upstream',
       `${origin} ${up ? 'answers' : 'DOES NOT ANSWER'}${models.length > 0 ? `: ${models.join(', ')}` : ''}`,
+    ]),
+    ...unlisted.map((origin): [string, string] => [
+      'upstream',
+      `${origin} lists no models: outcomes of theirs stay here; name them in QIS_UPSTREAM, behind its address`,
     ]),
     ['requests', `${counted(requests.query, 'question')}, ${counted(requests.other, 'other')}`],
     ['feedback', given.length > 0 ? given.join(', ') : 'none yet'],

@@ -3,7 +3,8 @@ import type { Dispatcher } from 'undici'
 import { request } from 'undici'
 import { type Address, type Config, isLoopback } from '../../proxy/config.ts'
 import { createUpstreamAgents, readTlsFiles } from '../../proxy/upstream/client.ts'
-import { findUpstream } from '../../proxy/upstream/find.ts'
+import { findEntries } from '../../proxy/upstream/find.ts'
+import type { UpstreamEntry } from '../../proxy/upstream/upstreams.ts'
 import { about, type Finding } from './finding.ts'
 
 const upstream = about('upstream')
@@ -20,7 +21,7 @@ const CLOCK_FAULT_S = 3600
 const UNTRUSTED = /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY|GET)_\w+)$/
 
 export async function checkUpstreams(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const entries = config.upstreams ?? [await findUpstream()].filter(found => found !== undefined)
+  const entries: readonly UpstreamEntry[] = config.upstreams ?? (await findEntries())
   if (entries.length === 0) {
     return [
       upstream.warning(
@@ -38,10 +39,10 @@ export async function checkUpstreams(config: Config, signal: AbortSignal): Promi
   }
   await using agents = createUpstreamAgents({ ...config, tls })
   const findings = await Promise.all(
-    entries.map(({ origin }) =>
+    entries.map(({ origin, models }) =>
       isSelf(origin, config.dataListen)
         ? [upstream.fault(`${origin} is this sidecar itself`, 'QIS_UPSTREAM must name the LLM server behind it')]
-        : checkOne(origin, agents.agent, signal),
+        : checkOne(origin, agents.agent, signal, mustList(config) && models.length === 0),
     ),
   )
   return findings.flat()
@@ -54,7 +55,18 @@ function isSelf(origin: string, listen: Address): boolean {
   return protocol === 'http:' && same && Number(port || 80) === listen.port
 }
 
-async function checkOne(origin: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<Finding[]> {
+/** Only outcomes of models that are known to be there leave. */
+function mustList({ mode, profile }: Config): boolean {
+  return mode === 'share' && profile !== 'open'
+}
+
+/** @param toList whether it matters that its models can be listed */
+async function checkOne(
+  origin: string,
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+  toList: boolean,
+): Promise<Finding[]> {
   try {
     const before = Date.now()
     const { statusCode, headers, body } = await request(`${origin}/v1/models`, {
@@ -62,7 +74,7 @@ async function checkOne(origin: string, dispatcher: Dispatcher, signal: AbortSig
       signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
     })
     const text = await readStart(body)
-    return [judge(origin, statusCode, text), ...compareClocks(origin, headers.date, (before + Date.now()) / 2)]
+    return [judge(origin, statusCode, text, toList), ...compareClocks(origin, headers.date, (before + Date.now()) / 2)]
   } catch (error) {
     signal.throwIfAborted()
     return [unreachable(origin, error as NodeJS.ErrnoException)]
@@ -80,7 +92,13 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function judge(origin: string, status: number, text: string): Finding {
+function judge(origin: string, status: number, text: string, toList: boolean): Finding {
+  if ((status === 401 || status === 403) && toList) {
+    return upstream.warning(
+      `${origin} answers and wants a key (${status}), so that its models are not known: no outcome of theirs leaves`,
+      `name them behind its address: QIS_UPSTREAM="${origin} MODEL"`,
+    )
+  }
   if (status === 401 || status === 403) {
     return upstream.ok(`${origin} answers and wants a key (${status}), which clients bring along`)
   }

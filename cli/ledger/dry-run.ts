@@ -1,10 +1,13 @@
 /** `qis ledger --dry-run`: what would leave of an answer to a text, if it were rated. */
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { readConfig } from '../../proxy/config.ts'
+import { type Config, readConfig } from '../../proxy/config.ts'
 import { readDomainRules } from '../../proxy/domain/rules.ts'
 import { DEFAULT_DOMAIN } from '../../proxy/domain.ts'
 import { createEmbedding } from '../../proxy/embedding.ts'
-import { sharingOptions } from '../../proxy/sharing.ts'
+import { declaredLabels, sharingOptions } from '../../proxy/sharing.ts'
+import { createUpstreamAgents, readTlsFiles } from '../../proxy/upstream/client.ts'
+import { findEntries } from '../../proxy/upstream/find.ts'
+import { createKnownModels, type KnownModels } from '../../proxy/upstream/known-models.ts'
 import { type DryRun, dryRun } from '../../router/dry-run.ts'
 import { dotTable, encode, project, referenceTexts } from '../../router/fingerprint.ts'
 import { modelVariant } from '../../router/model-variant.ts'
@@ -24,7 +27,8 @@ export async function tryOut(
   const said = readSaid(values)
   const config = readConfig(env)
   const rules = config.domainsFile === undefined ? undefined : await readDomainRules(config.domainsFile)
-  const { mode, domains } = sharingOptions(config, Object.keys(rules?.domains ?? {}))
+  const configured = Object.keys(rules?.domains ?? {})
+  const { mode, domains } = sharingOptions(config, configured)
   const warn = (_details: unknown, message = '') => void err.write(`${message}\n`)
   const { embedder, 'embedder-model': model, space: named } = values
   const made = await createEmbedding(readChoice(env, { embedder, model, space: named }), {
@@ -48,7 +52,11 @@ export async function tryOut(
       referenceTexts: (of, digits) => referenceTexts(space, of, digits),
       key: await generateKeyPair('Ed25519'),
     },
-    { domains, k: config.k },
+    {
+      domains,
+      declared: declaredLabels(config, { domains: () => configured, model: await modelsOf(config) }),
+      k: config.k,
+    },
   )
   if (values.json) {
     for (const run of runs) out.write(`${JSON.stringify({ ...run, active: run.profile === config.profile, mode })}\n`)
@@ -62,20 +70,39 @@ export async function tryOut(
 function describe(run: DryRun, active: boolean): string {
   const title = `${run.profile}${active ? ' (QIS_PROFILE)' : ''}`
   if (run.withheld) return `${title}: nothing, ${WHY[run.withheld]}\n`
-  const { payload, bytes, topic, oneWithProbability, delay } = run
+  const { payload, bytes, topic, oneWithProbability, delay, otherwise = {} } = run
   const noise =
     oneWithProbability === undefined
       ? []
       : [`os is drawn once: 1 with a probability of ${oneWithProbability.toFixed(3)}, else 0`]
   const wait = delay && delay.atMost > 0 ? `after ${delay.mean} s on average, ${delay.atMost} s at most` : 'at once'
-  return `${[`${title}: ${bytes} bytes, ${wait}`, payload, `on ${topic}`, ...noise].join('\n    ')}\n`
+  const changes = Object.entries(otherwise).map(([label, told]) =>
+    told === null
+      ? `its ${label} is left out: it is none that may be told (QIS_SHARE_STRATEGIES)`
+      : `its ${label} is told as ${told}`,
+  )
+  return `${[`${title}: ${bytes} bytes, ${wait}`, payload, `on ${topic}`, ...changes, ...noise].join('\n    ')}\n`
 }
 
 const WHY: Record<NonNullable<DryRun['withheld']>, string> = {
   rare: 'since too few reference texts are like it',
   domain: 'since its domain is not shared (QIS_SHARE_DOMAINS, QIS_PRIVATE_DOMAINS)',
+  model: 'since its model is none that the LLM server lists, or that QIS_UPSTREAM names',
   guess: 'since it is a guess of a rule',
   unchanged: 'since it says nothing new',
+}
+
+/** As the sidecar would know them; a server that does not answer has none. */
+async function modelsOf(config: Config): Promise<KnownModels['of']> {
+  const entries = config.upstreams ?? (await findEntries())
+  const tls = readTlsFiles({ ca: config.upstreamCa, cert: config.upstreamCert, key: config.upstreamKey })
+  await using agents = createUpstreamAgents({ ...config, tls })
+  await using known = createKnownModels(
+    { dispatcher: agents.agent },
+    { entries, configured: () => config.route.map(({ name }) => name) },
+  )
+  await known.settled()
+  return known.of
 }
 
 function readSaid(values: DryRunValues): Omit<Outcome, 'code'> {

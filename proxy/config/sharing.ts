@@ -1,6 +1,6 @@
 /** The settings of a privacy officer: what may leave, how coarsely, and what the network learns by our listening. */
 import { type Interest, type ProfileName, profiles } from '../../router/disclosure.ts'
-import { DOMAIN_PATTERN } from '../../router/outcome.ts'
+import { DOMAIN_PATTERN, STRATEGY_PATTERN } from '../../router/outcome.ts'
 import type { NetworkMode } from '../../router/router.ts'
 import { kind, list, listSchema, oneOf, type Variable, whole } from './variable.ts'
 
@@ -15,16 +15,25 @@ export interface SharingConfig {
   shareDomains: string[]
   /** These, and what is under them, never. */
   privateDomains: string[]
+  /** Labels of strategies that may be told; of each other one nothing is. */
+  shareStrategies: string[]
   /** Packets of one kind of question a day; 0 for no cap, undefined for the profile's own. */
   dailyCap: number | undefined
 }
 
 const domainPattern = new RegExp(DOMAIN_PATTERN)
+const strategyPattern = new RegExp(STRATEGY_PATTERN)
 
 const domains = kind(listSchema(), text => {
   const names = list(text)
   if (names.every(name => domainPattern.test(name))) return names
   throw new Error('domains by comma, like clinical, legal.tax')
+})
+
+const strategies = kind(listSchema(), text => {
+  const names = list(text)
+  if (names.every(name => strategyPattern.test(name))) return names
+  throw new Error('labels of at most 16 characters by comma, like faq, forum')
 })
 
 export const sharingVariables = {
@@ -57,6 +66,12 @@ export const sharingVariables = {
     default: '',
     help: 'outcomes of these domains never leave, by comma, each with what is under it',
     parse: domains,
+  },
+  shareStrategies: {
+    name: 'QIS_SHARE_STRATEGIES',
+    default: '',
+    help: 'strategies (x-qis-strategy) that packets may name, by comma, also joined by dots; others are left out of them, but for the profile open',
+    parse: strategies,
   },
   dailyCap: {
     name: 'QIS_DAILY_CAP',

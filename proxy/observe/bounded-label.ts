@@ -1,6 +1,7 @@
 /** Keeps a metric's label from growing with what clients send. */
 
-const REST = 'other'
+/** What is told of the rest. */
+export const REST = 'other'
 const MAX_CHARS = 64
 
 /** The first `max` different values as they are, at most 64 characters of each; `other` for those that come after. */

@@ -1,6 +1,7 @@
 /** What observed answers tell Prometheus, under the names of OpenTelemetry's conventions for generative AI. */
 import { Counter, Histogram, type Registry } from 'prom-client'
-import { boundedLabel } from './bounded-label.ts'
+import { modelVariant } from '../../router/model-variant.ts'
+import { boundedLabel, REST } from './bounded-label.ts'
 import type { Observation } from './observation.ts'
 import type { Operation } from './operation.ts'
 
@@ -27,7 +28,11 @@ const TOKENS = Array.from({ length: 14 }, (_, power) => 4 ** power)
 const FIRST_TOKEN = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 30, 60]
 const EACH_TOKEN = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 
-export function createObservationMetrics(registry: Registry): ObservationMetrics {
+/** @param nameOf what a variant is called, which a client may have made up; undefined for `other` */
+export function createObservationMetrics(
+  registry: Registry,
+  nameOf: (model: string) => string | undefined = model => model,
+): ObservationMetrics {
   const registers = [registry]
   const labelNames = ['gen_ai_operation_name', 'gen_ai_request_model']
   const observations = new Counter({
@@ -72,9 +77,10 @@ export function createObservationMetrics(registry: Registry): ObservationMetrics
       const { inputTokens, outputTokens, firstTokenAt, lastTokenAt, endedAt } = seen
       // Not every JSON answer is a model's; those that are say what they cost.
       if (operation === 'other' && inputTokens === undefined && outputTokens === undefined) return
+      const named = model ?? seen.model
       const labels = {
         gen_ai_operation_name: operation,
-        gen_ai_request_model: label(model ?? seen.model ?? UNKNOWN),
+        gen_ai_request_model: named === undefined ? UNKNOWN : label(nameOf(modelVariant(named)) ?? REST),
       }
       durations.observe(labels, (endedAt - startedAt) / 1000)
       if (inputTokens !== undefined) tokens.observe({ ...labels, gen_ai_token_type: 'input' }, inputTokens)

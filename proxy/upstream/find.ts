@@ -1,4 +1,5 @@
 /** Looks for an LLM server on the ports where such servers usually listen. */
+import type { UpstreamEntry } from './upstreams.ts'
 
 export interface Found {
   origin: string
@@ -30,6 +31,12 @@ const PROBE_DEADLINE_MS = 1_000
 export async function findUpstream(candidates: readonly Candidate[] = usualServers): Promise<Found | undefined> {
   const found = await Promise.all(candidates.map(probe))
   return found.find(one => one !== undefined)
+}
+
+/** The one that was found, as if it had been configured. */
+export async function findEntries(): Promise<UpstreamEntry[]> {
+  const found = await findUpstream()
+  return found ? [{ origin: found.origin, models: [] }] : []
 }
 
 async function probe({ port, server, path, recognises }: Candidate): Promise<Found | undefined> {

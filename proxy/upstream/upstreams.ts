@@ -1,6 +1,7 @@
 /** Which LLM servers there are, which models each serves, and which of them answer just now. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Agent, request } from 'undici'
+import { modelsIn } from './model-names.ts'
 
 export interface UpstreamEntry {
   /** `http://127.0.0.1:8000` */
@@ -80,7 +81,7 @@ export function createUpstreams(
       const text = await readBounded(response.body)
       answered(server.origin)
       // Any answer shows that it is alive; only this one tells what it serves.
-      const models = modelsOf(text)
+      const models = modelsIn(text)
       if (server.models.length === 0 && models.length > 0) server.served = models
     } catch {
       if (!stopping.signal.aborted) failed(server.origin)
@@ -127,14 +128,4 @@ export async function readBounded(body: AsyncIterable<Buffer>): Promise<string> 
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Ids in OpenAI's list of models; none when the text is something else. */
-function modelsOf(text: string): string[] {
-  try {
-    const { data } = JSON.parse(text) as { data?: { id?: unknown }[] }
-    return Array.isArray(data) ? data.map(model => model?.id).filter(id => typeof id === 'string') : []
-  } catch {
-    return []
-  }
 }

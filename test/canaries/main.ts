@@ -1,5 +1,6 @@
 /** `npm run canaries -- --json`: ten thousand marked requests, and a search of everything for their marks. */
 import { parseArgs } from 'node:util'
+import { type ProfileName, profiles } from '../../router/disclosure.ts'
 import { runCanaries } from './run.ts'
 
 const { values } = parseArgs({
@@ -7,11 +8,15 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     requests: { type: 'string', default: '10000' },
     'keep-corrections': { type: 'boolean', default: false },
+    profile: { type: 'string', default: 'open' },
   },
 })
+const profile = Object.keys(profiles).find(name => name === values.profile) as ProfileName | undefined
+if (profile === undefined) throw new Error(`--profile must be one of ${Object.keys(profiles).join(', ')}`)
 const result = await runCanaries({
   requests: Number(values.requests),
   keepCorrections: values['keep-corrections'],
+  profile,
   ...(!values.json && { log: line => console.log(line) }),
 })
 for (const { kind, place, encoding, around } of result.outside.slice(0, 50)) {

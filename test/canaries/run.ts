@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { gzipSync } from 'node:zlib'
 import { readCapture } from '../../demo/leak-scan.ts'
 import { type SidecarProcess, startSidecar } from '../../demo/sidecar-process.ts'
+import type { ProfileName } from '../../router/disclosure.ts'
 import { until } from '../support/poll.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { createMarkers, findMarkers, type Markers, type Trace } from './markers.ts'
@@ -17,6 +18,8 @@ export interface CanaryOptions {
   /** Requests at a time. */
   concurrency?: number
   keepCorrections?: boolean
+  /** Of both sites; under all but `open` packets wait where the run ends, and are searched there. @default 'open' */
+  profile?: ProfileName
   log?: (line: string) => void
 }
 
@@ -34,22 +37,25 @@ export interface CanaryResult {
 }
 
 /**
- * What README.md and docs/feedback.md say may be kept or leave: model, domain and strategy leave with packets, as their keys
- * `mv`, `d` and `st`; ids, comments, tags and names of scores stay in the deployment's own database.
+ * What README.md and docs/feedback.md say may be kept or leave: under `open`, model, domain and strategy leave with packets as
+ * clients write them, as their keys `mv`, `d` and `st`, and stand in metrics; else only the operator sees them. Ids, comments,
+ * tags and names of scores stay in the deployment's own database.
  */
-function mayStand(kind: string, place: string, keepCorrections: boolean): boolean {
+function mayStand(kind: string, place: string, { keepCorrections, profile }: Kept): boolean {
   const own = place === 'own database'
   if (kind === 'model' || kind === 'domain' || kind === 'strategy')
-    return !place.endsWith('log') && place !== 'crash output'
+    return profile === 'open' ? !place.endsWith('log') && place !== 'crash output' : own || place === 'admin pages'
   if (kind === 'comment' || kind === 'tag' || kind === 'score name' || kind === 'completion id') return own
   return kind === 'correction' && own && keepCorrections
 }
+
+type Kept = Required<Pick<CanaryOptions, 'keepCorrections' | 'profile'>>
 
 const MAX_BODY_BYTES = 100_000
 const EVALUATOR = 'evaluator-of-the-canaries'
 
 export async function runCanaries(options: CanaryOptions): Promise<CanaryResult> {
-  const { concurrency = 16, keepCorrections = false, log = () => undefined } = options
+  const { concurrency = 16, keepCorrections = false, profile = 'open', log = () => undefined } = options
   await using parts = new AsyncDisposableStack()
   const folder = parts.use(await tempFolder()).path
   const markers = createMarkers()
@@ -66,8 +72,8 @@ export async function runCanaries(options: CanaryOptions): Promise<CanaryResult>
         QIS_DATA: join(folder, name),
         QIS_CAPTURE: join(folder, `${name}.capture`),
         QIS_LOG_LEVEL: 'trace',
-        // Everything leaves at once and in full detail: the worst case.
-        QIS_PROFILE: 'open',
+        // Under `open` everything leaves at once and in full detail: the worst case.
+        QIS_PROFILE: profile,
         QIS_RATE_LIMIT: '0',
         QIS_EVALUATOR_TOKEN: EVALUATOR,
         QIS_KEEP_CORRECTIONS: keepCorrections ? 'on' : 'off',
@@ -100,13 +106,15 @@ export async function runCanaries(options: CanaryOptions): Promise<CanaryResult>
   }
   await Promise.all(Array.from({ length: concurrency }, work))
   log(`${requests} requests sent with ${markers.count} markers`)
-  const packets = await until('packets to leave', () => sentBy(own), { deadlineMs: 30_000, everyMs: 200 })
-  const pages = [...(await adminPages(own.admin)), ...(await adminPages(peer.admin))]
+  const leaving = () => (profile === 'open' ? sentBy(own) : waitingIn(join(folder, 'own/qis.db')).length)
+  const packets = await until('packets to leave', leaving, { deadlineMs: 30_000, everyMs: 200 })
+  const pages = await adminPages(own.admin)
+  const peersPages = await adminPages(peer.admin)
 
   await crash(own, traffic)
   await peer[Symbol.asyncDispose]()
-  const places = await collect(folder, { own, peer }, pages)
-  return judge(places, markers, { requests, packets, keepCorrections, log })
+  const places = await collect(folder, { own, peer }, { pages, peersPages })
+  return judge(places, markers, { requests, packets, keepCorrections, profile, log })
 }
 
 async function peersOf({ admin }: SidecarProcess): Promise<number> {
@@ -116,6 +124,15 @@ async function peersOf({ admin }: SidecarProcess): Promise<number> {
 async function sentBy({ admin }: SidecarProcess): Promise<number> {
   const metrics = await (await fetch(`${admin}/metrics`)).text()
   return Number(/qis_packets_sent_total\{result="taken"\} (\d+)/.exec(metrics)?.[1] ?? 0)
+}
+
+/** Packets that are to leave, or have left and reached nobody. */
+function waitingIn(file: string): Buffer[] {
+  using database = new DatabaseSync(file, { readOnly: true })
+  return database
+    .prepare('SELECT payload FROM outbox')
+    .all()
+    .map(({ payload }) => Buffer.from(`${payload}\n`))
 }
 
 /** In the middle of requests. */
@@ -130,7 +147,7 @@ async function crash({ child }: SidecarProcess, traffic: readonly (() => Promise
 async function collect(
   folder: string,
   { own, peer }: { own: SidecarProcess; peer: SidecarProcess },
-  pages: readonly Buffer[],
+  { pages, peersPages }: { pages: readonly Buffer[]; peersPages: readonly Buffer[] },
 ): Promise<Map<string, Buffer>> {
   const files = async (path: string, wanted = (_name: string) => true) => {
     const entries = await readdir(path, { withFileTypes: true, recursive: true })
@@ -151,7 +168,10 @@ async function collect(
     ["peer's database", Buffer.concat([await files(join(folder, 'peer')), ...tables(join(folder, 'peer/qis.db'))])],
     ['own log', Buffer.from(own.log.join('\n'))],
     ["peer's log", Buffer.from(peer.log.join('\n'))],
+    ['metrics', pages[0] ?? Buffer.alloc(0)],
     ['admin pages', Buffer.concat(pages)],
+    ["peer's pages", Buffer.concat(peersPages)],
+    ['packets to leave', Buffer.concat(waitingIn(join(folder, 'own/qis.db')))],
     ['crash output', Buffer.concat([await files(folder, isReport), Buffer.from(own.log.slice(-20).join('\n'))])],
   ])
 }
@@ -172,18 +192,13 @@ function tables(file: string): Buffer[] {
 function judge(
   places: ReadonlyMap<string, Buffer>,
   markers: Markers,
-  {
-    requests,
-    packets,
-    keepCorrections,
-    log,
-  }: { requests: number; packets: number; keepCorrections: boolean; log: (line: string) => void },
+  { requests, packets, log, ...kept }: { requests: number; packets: number; log: (line: string) => void } & Kept,
 ): CanaryResult {
   const allowed: Record<string, number> = {}
   const outside: (Trace & { place: string })[] = []
   for (const [place, bytes] of places) {
     for (const trace of findMarkers(bytes, markers)) {
-      if (mayStand(trace.kind, place, keepCorrections)) {
+      if (mayStand(trace.kind, place, kept)) {
         const where = `${trace.kind} in ${place}`
         allowed[where] = (allowed[where] ?? 0) + 1
       } else outside.push({ ...trace, place })

@@ -35,6 +35,7 @@ export async function startMarkedModel(markers: Markers): Promise<{ url: string 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(incoming)
     const wants = (word: string) => body.includes(word) || incoming.url?.includes(word)
+    if (incoming.url === '/v1/models') return void response.end('{"data":[{"id":"m"}]}')
     if (wants('please-hang')) return
     if (wants('please-drop')) return void response.destroy()
     response.setHeader('set-cookie', `session=${mark('answer header')}`)
@@ -269,7 +270,7 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
   })
 }
 
-/** Everything that the admin listener shows. */
+/** Everything that the admin listener shows, metrics first. */
 export async function adminPages(admin: string): Promise<Buffer[]> {
   const pages: Buffer[] = []
   for (const path of [

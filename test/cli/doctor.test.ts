@@ -232,6 +232,12 @@ suite('qis doctor names what is wrong:', () => {
       /not as an OpenAI-compatible server does \(404/,
       (_request, response) => response.writeHead(404).end('<html></html>'),
     ],
+    [
+      'a server whose models cannot be known',
+      'warning',
+      /wants a key \(401\).*no outcome of theirs leaves.*QIS_UPSTREAM="http:\S+ MODEL"/,
+      (_request, response) => response.writeHead(401).end(),
+    ],
     ['an LLM server in trouble', 'fault', /answers with 503/, (_request, response) => response.writeHead(503).end()],
     [
       'a clock that is wrong',
@@ -252,6 +258,16 @@ suite('qis doctor names what is wrong:', () => {
       assert.match(`${found} → ${remedy}`, expected)
     })
   }
+
+  test('a server that wants a key, but not where its models are named or nothing is shared', async () => {
+    await using site = await setUp()
+    await using server = await listening(createServer((_request, response) => response.writeHead(401).end()))
+    const url = `http://127.0.0.1:${server.port}`
+    for (const settings of [{ QIS_UPSTREAM: `${url} llama3` }, { QIS_UPSTREAM: url, QIS_MODE: 'receive' }]) {
+      const { findings } = await examine({ ...site.env, ...settings })
+      assert.match(findings.find(({ check }) => check === 'upstream')?.found ?? '', /which clients bring along/)
+    }
+  })
 
   test('a certificate that nobody trusts, and not once its authority is named', async () => {
     await using site = await setUp()

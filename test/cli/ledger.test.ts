@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { suite, test } from 'node:test'
 import { ledger } from '../../cli/commands/ledger.ts'
 import { openPacket } from '../../router/packet.ts'
+import { modelServer } from '../support/models.ts'
 import { until } from '../support/poll.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
@@ -146,6 +147,7 @@ suite('qis ledger --dry-run', () => {
     await using folder = await tempFolder()
     const { lines } = await run(['--dry-run', QUESTION, '--json', ...args], {
       QIS_DATA: join(folder.path, 'none'),
+      QIS_UPSTREAM: 'http://127.0.0.1:1 llama-3 qwen2',
       ...env,
     })
     return Object.fromEntries(
@@ -192,9 +194,33 @@ suite('qis ledger --dry-run', () => {
     assert.equal(kept.clinical.active, true)
   })
 
+  test('shows which labels are told otherwise, left out, or keep the outcome here', async () => {
+    const labels = ['--domain', 'code.john-doe', '--model', 'llama-3', '--strategy', 'ward-7-dr-smith']
+    const { open, standard } = await dry(labels)
+    assert.deepEqual([open.said.d, open.said.st, open.otherwise], ['code.john-doe', 'ward-7-dr-smith', {}])
+    assert.deepEqual(
+      [standard.said.d, standard.said.st, standard.otherwise],
+      ['code', undefined, { domain: 'code', strategy: null }],
+    )
+    const free = await dry(labels, { QIS_SHARE_STRATEGIES: 'ward-7-dr-smith', QIS_SHARE_DOMAINS: 'code.john-doe' })
+    assert.deepEqual([free.standard.said.d, free.standard.said.st], ['code.john-doe', 'ward-7-dr-smith'])
+    const strange = await dry(['--model', 'john.doe@example.com'])
+    assert.deepEqual([strange.standard.withheld, strange.clinical.withheld], ['model', 'model'])
+    const only = await dry(['--model', 'john'], { QIS_UPSTREAM: 'http://127.0.0.1:1 llama-3' })
+    assert.deepEqual([only.standard.said.mv, only.standard.otherwise], ['llama-3', { model: 'llama-3' }])
+    await using upstream = await modelServer(['listed', 'another'])
+    assert.equal((await dry(['--model', 'listed'], { QIS_UPSTREAM: upstream.url })).standard.said.mv, 'listed')
+    const { out } = await run(['--dry-run', QUESTION, ...labels], { QIS_UPSTREAM: 'http://127.0.0.1:1 llama-3' })
+    assert.match(out, /^standard .*\n.*\n.*\n {4}its domain is told as code\n {4}its strategy is left out/m)
+  })
+
   test('tells a person the same, and keeps nothing', async () => {
     await using folder = await tempFolder()
-    const env = { QIS_DATA: join(folder.path, 'none'), QIS_MODE: 'receive' }
+    const env = {
+      QIS_DATA: join(folder.path, 'none'),
+      QIS_MODE: 'receive',
+      QIS_UPSTREAM: 'http://127.0.0.1:1 llama-3 qwen2',
+    }
     const { out } = await run(['--dry-run', QUESTION], env)
     assert.match(out, /^open: \d+ bytes, at once\n {4}\{"v":1,/)
     assert.match(out, /^standard \(QIS_PROFILE\): \d+ bytes, after 600 s on average, 3600 s at most\n {4}\{"v":1,/m)

@@ -78,6 +78,7 @@ test('the status tells what runs here and what it has done', async () => {
     networkUp: false,
     swarm: { closed: true },
     upstreams: [{ origin: upstream.url, up: true, models: [] }],
+    unlisted: [],
     requests: { query: 1, other: 1 },
     feedback: { up: 1 },
   })

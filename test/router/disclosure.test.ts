@@ -13,6 +13,7 @@ import {
   type SharedDomains,
 } from '../../router/disclosure.ts'
 import { referenceTexts } from '../../router/fingerprint.ts'
+import { type Declared, SHIPPED_DOMAINS } from '../../router/labels.ts'
 import type { Outcome } from '../../router/outcome.ts'
 import { expiresAt, type Packet } from '../../router/packet.ts'
 import { anOutcome, aPacket, NOW, shippedSpace } from '../support/router-support.ts'
@@ -26,16 +27,22 @@ function counts(two: number, three: number, four: number): CountReference {
 
 function disclosed(
   changes: Partial<Outcome> = {},
-  given: { count?: CountReference; profile?: DisclosureProfile; domains?: SharedDomains; left?: Packet[] } = {},
+  given: {
+    count?: CountReference
+    profile?: DisclosureProfile
+    domains?: SharedDomains
+    declared?: Declared
+    left?: Packet[]
+  } = {},
 ): Packet | undefined {
   const packet = said(changes, given)
   return typeof packet === 'string' ? undefined : packet
 }
 
 function said(changes: Partial<Outcome>, given: Parameters<typeof disclosed>[1] & { dice?: number } = {}) {
-  const { count = counts(100, 100, 100), profile = atOnce, domains, left = [], dice = 0.5 } = given
+  const { count = counts(100, 100, 100), profile = atOnce, domains, declared, left = [], dice = 0.5 } = given
   const door = { space: '0123abcd', referenceTexts: count, noise: () => dice }
-  return disclose(anOutcome(changes), door, { profile, domains, ttlHours: 168 }, left)
+  return disclose(anOutcome(changes), door, { profile, domains, declared, ttlHours: 168 }, left)
 }
 
 describe('the disclosed fingerprint', () => {
@@ -259,6 +266,98 @@ describe('a noisy packet', () => {
     assert.equal(said({ observer: 'i', signal: 0 }, { profile: noisy }), 'guess')
     assert.equal(disclosed({ observer: 'h', signal: 0, revision: 1 }, { profile: noisy })?.revision, 0)
     assert.equal(disclosed({ observer: 'i', signal: 0 })?.observer, 'i', 'where signals leave in clear')
+  })
+})
+
+describe('a label that a client chose', () => {
+  const models = new Map([['llama-3.1-8b-instruct', 'llama-3.1-8b-instruct']])
+  const declared: Declared = {
+    domain: name => ['acme', 'clinical.oncology'].includes(name),
+    strategy: name => ['faq', 'forum', 'a.b'].includes(name),
+    model: variant => models.get(variant),
+  }
+  const strict: DisclosureProfile[] = [profiles.standard, profiles.clinical]
+  const shared = { count: counts(100, 100, 100), declared }
+
+  for (const profile of strict) {
+    const told = (changes: Partial<Outcome>) => disclosed(changes, { ...shared, profile })
+    const name = profile.epsilon === undefined ? 'standard' : 'clinical'
+
+    it(`leaves as the nearest domain above it that is declared, under ${name}`, () => {
+      for (const [domain, as] of [
+        ['clinical', 'clinical'],
+        ['clinical.john-doe', 'clinical'],
+        ['clinical.oncology.4711', 'clinical.oncology'],
+        ['clinical.oncology', 'clinical.oncology'],
+        ['clinical-john', 'general'],
+        ['clinical..x', 'clinical'],
+        ['patient-john-doe-4711', 'general'],
+        ['john.clinical', 'general'],
+        ['acme.john', 'acme'],
+        ['general.x', 'general'],
+      ] as const) {
+        assert.equal(told({ domain })?.domain, as, domain)
+      }
+    })
+
+    it(`keeps the outcome here where no server is known to have its model, under ${name}`, () => {
+      for (const model of ['john.doe-example.com', 'tiny:user-4711-john', 'patient-john-doe-ss~6552']) {
+        assert.equal(said({ model }, { ...shared, profile }), 'model')
+      }
+      assert.equal(told({})?.model, 'llama-3.1-8b-instruct')
+      assert.equal(told({ model: 'unknown' })?.model, 'unknown', 'which no client wrote')
+      const only: Declared = { ...declared, model: () => 'mistral-7b' }
+      assert.equal(disclosed({ model: 'john' }, { ...shared, profile, declared: only })?.model, 'mistral-7b')
+    })
+
+    it(`is nothing where nothing is declared, under ${name}`, () => {
+      const bare = { count: shared.count, profile }
+      assert.equal(said({}, bare), 'model')
+      assert.equal(disclosed({ model: 'unknown', domain: 'acme' }, bare)?.domain, 'general')
+    })
+  }
+
+  it('is left out where it is a strategy that is not declared, whole or part by part', () => {
+    const told = (strategy: string) => disclosed({ strategy }, { ...shared, profile: profiles.standard })
+    assert.equal(told('faq')?.strategy, 'faq')
+    assert.equal(told('faq.forum')?.strategy, 'faq.forum')
+    assert.equal(told('a.b')?.strategy, 'a.b')
+    for (const strategy of ['ward-7-dr-smith', 'faq.john', 'a', 'faq.', 'fa']) {
+      const packet = told(strategy)
+      assert.ok(packet && !('strategy' in packet), strategy)
+    }
+  })
+
+  it('leaves as it is in an open lab', () => {
+    const packet = disclosed(
+      { domain: 'john.doe', model: 'john', strategy: 'ward-7' },
+      { ...shared, profile: profiles.open },
+    )
+    assert.deepEqual([packet?.domain, packet?.model, packet?.strategy], ['john.doe', 'john', 'ward-7'])
+  })
+
+  it('stays here if either it or what it would leave as does', () => {
+    const kept = (domain: string, domains: SharedDomains) =>
+      said({ domain }, { ...shared, profile: profiles.standard, domains }) === 'domain'
+    assert.ok(kept('clinical.psychiatry', { never: ['clinical.psychiatry'] }))
+    assert.ok(!kept('clinical.john', { never: ['clinical.psychiatry'] }))
+    assert.ok(kept('john', { never: ['general'] }))
+    assert.ok(kept('john', { only: ['general'] }), 'a wider name does not let it out')
+    assert.ok(!kept('acme.john', { only: ['acme'] }))
+  })
+
+  it('is never told of a packet that was made under freer settings', () => {
+    const may = (changes: Partial<Packet>) =>
+      mayStillLeave(aPacket({ code: 'a94a', ...changes }), shared.count, { profile: profiles.standard, declared })
+    assert.ok(may({ domain: 'acme', strategy: 'faq' }))
+    assert.ok(!may({ domain: 'john' }))
+    assert.ok(!may({ domain: 'acme.john' }))
+    assert.ok(!may({ strategy: 'ward-7' }))
+  })
+
+  it('needs no declaration where it is a common field, spelt as a domain must be', () => {
+    assert.ok(SHIPPED_DOMAINS.size <= 30)
+    for (const name of SHIPPED_DOMAINS) assert.match(name, /^[a-z]{1,16}$/)
   })
 })
 

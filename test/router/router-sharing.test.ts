@@ -6,7 +6,7 @@ import type { Network } from '../../router/network/network.ts'
 import type { Observer } from '../../router/outcome.ts'
 import { sealPacket } from '../../router/packet.ts'
 import { unbiased } from '../../router/randomised-response.ts'
-import { FLIGHT, LINKED_LIST, type RouterNode, startNode, TRAIN } from '../support/router-node.ts'
+import { FLIGHT, LINKED_LIST, MODEL, type RouterNode, startNode, TRAIN } from '../support/router-node.ts'
 import { NOW, temporaryFolder, until } from '../support/router-support.ts'
 
 const ALL = { offset: 0, limit: 100 }
@@ -271,5 +271,46 @@ describe('interest in whole domains', () => {
     await a.learn(TRAIN)
     await until(() => b.accepted.length === 1, 'it came without being asked for')
     assert.equal((await b.ask(FLIGHT)).packets, 1)
+  })
+})
+
+describe('labels that a site has not declared', () => {
+  const strict: DisclosureProfile = { ...profiles.standard, k: 1, delayMeanS: 0, delayCapS: 0 }
+  const declared = (...domains: string[]) => ({
+    domain: (name: string) => domains.includes(name),
+    strategy: () => false,
+    model: (variant: string) => (variant === MODEL ? variant : undefined),
+  })
+
+  it('are in no packet of the ledger, and sites that ask under their own still meet', async () => {
+    const swarm = createMemorySwarm()
+    await using a = await startNode(swarm, { profile: strict, declared: declared() })
+    await using b = await startNode(swarm, { profile: strict, declared: declared() })
+    const asB = { domain: 'other.jane' }
+    await b.ask(TRAIN, asB)
+    await a.learn(TRAIN, { domain: 'patient-john-4711', strategy: 'ward-7' })
+    await until(() => b.accepted.length === 1, 'it came')
+    const [packet, ...more] = await said(a)
+    assert.deepEqual([packet?.d, packet?.mv, packet?.st, more.length], ['general', MODEL, undefined, 0])
+    assert.equal((await a.store.outcomes(0, 1))[0]?.domain, 'patient-john-4711', 'here it keeps its own label')
+    assert.ok((await b.ask(TRAIN, asB)).packets > 0, 'and counts there')
+  })
+
+  it('are not listened for either', async () => {
+    await using a = await startNode(createMemorySwarm(), { profile: strict, declared: declared('acme') })
+    const keys = async (domain: string) => {
+      await a.ask(TRAIN, { domain })
+      return a.router.status().keys
+    }
+    const general = await keys('general')
+    assert.equal(await keys('patient-john-4711'), general, 'no topic of their own')
+    assert.ok((await keys('acme.john')) > general, 'what is declared has')
+  })
+
+  it('leave no packet where they name a model that no server has', async () => {
+    await using a = await startNode(createMemorySwarm(), { profile: strict, declared: declared() })
+    await a.learn(TRAIN, { model: 'john.doe' })
+    assert.deepEqual(a.withheldFor, ['model'])
+    assert.equal((await a.ask(TRAIN, { model: 'john.doe' })).grade === 'none', false, 'here it counts')
   })
 })

@@ -15,7 +15,22 @@ suite('canaries: what was put into requests stands nowhere but where the operato
       assert.ok((result.allowed['domain in own traffic'] ?? 0) > 0, 'it looks at what really leaves')
       assert.ok((result.allowed['comment in own database'] ?? 0) > 0)
       assert.equal((result.allowed['correction in own database'] ?? 0) > 0, keepCorrections)
-      for (const [place, bytes] of Object.entries(result.bytes)) assert.ok(bytes > 500, `${place} was searched`)
+      const { 'packets to leave': waiting = 0, ...places } = result.bytes
+      assert.ok(waiting >= 0)
+      for (const [place, bytes] of Object.entries(places)) assert.ok(bytes > 500, `${place} was searched`)
+    })
+  }
+
+  for (const profile of ['standard', 'clinical'] as const) {
+    test(`under ${profile}, where no domain, model or strategy of a client's own making leaves or is counted`, async () => {
+      const result = await runCanaries({ requests: REQUESTS, profile })
+      assert.deepEqual(result.outside.slice(0, 5), [])
+      assert.deepEqual(result.planted.found, result.planted.of, 'the search finds what is there')
+      assert.ok(result.packets > 0)
+      assert.ok((result.bytes['packets to leave'] ?? 0) > 100, 'it looks at what is to leave')
+      for (const kind of ['domain', 'model', 'strategy']) {
+        assert.ok((result.allowed[`${kind} in own database`] ?? 0) > 0, `a ${kind} is kept here`)
+      }
     })
   }
 })
