@@ -146,7 +146,7 @@ suite('a WebSocket through the proxy', () => {
     loud.write(HANDSHAKE)
     await until('the upstream to be asked', () => upstream.received().endsWith('\r\n\r\n'))
     loud.write(Buffer.alloc(128 * 1024))
-    await once(loud, 'close')
+    await once(loud, 'close', { signal: AbortSignal.timeout(5_000) })
     assert.ok(!upstream.received().includes('\0'))
 
     await using accepting = await listenRaw(
