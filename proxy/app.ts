@@ -2,7 +2,8 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { refuseOtherHosts } from './access/guard.ts'
+import { hasTwoHosts, refuseAmbiguous, refuseOtherHosts } from './access/guard.ts'
+import { pathAsked } from './access/hosts.ts'
 import { endStalledClients } from './access/stalls.ts'
 import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
 import type { ExchangeComponents, ExchangeOptions } from './exchange.ts'
@@ -34,26 +35,23 @@ const HEAD_MS = 60_000
 /** Paths on which we have routes of our own. */
 const OURS = /^\/(?:qis\/|v1\/(?:feedback|models)(?:\?|$))/
 
-/** `http://host/path`, up to the path; and `OPTIONS *`, which asks about a server and not about the one behind it. */
-const ABSOLUTE_FORM = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*\/?|\*$)/i
-
 /**
  * All other paths are one to our router: however odd, they are the upstream's to judge. Only where we are asked as a proxy is,
  * with a host in the path, the path alone goes on: an upstream that is a proxy too would go where the client says.
  */
-function routed(request: { url?: string | undefined; originalUrl?: string }): string {
-  const { url = '/' } = request
-  const path = url.startsWith('/') ? url : url.replace(ABSOLUTE_FORM, '/')
-  if (path !== url) request.originalUrl = path
+function routed(request: Pick<IncomingMessage, 'url' | 'headers'> & { originalUrl?: string }): string {
+  const path = pathAsked(request)
+  if (path !== request.url) request.originalUrl = path
   return OURS.test(path) ? path : '/'
 }
 
 /**
  * Some clients offer HTTP/2 with every request, Java's among them; such an offer is declined by taking no notice. And none
- * of our own endpoints is a WebSocket.
+ * of our own endpoints is a WebSocket. What has a body is a request first, and goes on as one; so does what will be refused.
  */
-function isWebSocket({ headers, url = '' }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith('/') && !OURS.test(url)
+function isWebSocket({ headers, url = '', rawHeaders }: IncomingMessage): boolean {
+  if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith('/') || OURS.test(url)) return false
+  return !hasTwoHosts(rawHeaders) && Number(headers['content-length'] ?? 0) === 0 && !headers['transfer-encoding']
 }
 
 /**
@@ -92,6 +90,7 @@ export function createApp(
   // beyond 2,000 without a word, and a body's length may be among them.)
   app.server.maxHeadersCount = 0
   if (options.stallMs > 0) endStalledClients(app.server, options.stallMs)
+  app.addHook('onRequest', refuseAmbiguous)
   if (access.dataHosts) app.addHook('onRequest', refuseOtherHosts(access.dataHosts))
   app.server.on('upgrade', tunnel.upgrade)
   void app.register(feedbackRoutes(components, options))

@@ -254,7 +254,8 @@ export async function createSidecar(
   const access: Access = {
     // Names of hosts stay as they are.
     ...accessNow.current,
-    voices: authorization => accessNow.current.voices(authorization),
+    voices: (authorization, origin) => accessNow.current.voices(authorization, origin),
+    holder: authorization => accessNow.current.holder(authorization),
     admits: authorization => accessNow.current.admits(authorization),
     mayScrape: authorization => accessNow.current.mayScrape(authorization),
   }

@@ -9,7 +9,7 @@ import type { Afterwards } from './afterwards.ts'
 import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
 import type { Callers } from './callers.ts'
 import { sendError } from './errors.ts'
-import { headersToClient, headersToUpstream, withLength } from './forward-headers.ts'
+import { headersToClient, headersToUpstream, trailersToClient, withLength } from './forward-headers.ts'
 import { asksForJson } from './implicit/asks-for-json.ts'
 import { insightHeaders, RECEIPT_HEADER } from './insight-headers.ts'
 import type { Metrics } from './metrics.ts'
@@ -233,7 +233,7 @@ export class Exchange implements AnswerSink, Departure {
   end(trailers: readonly Buffer[]): void {
     this.#flowing = true
     const response = this.#response
-    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(trailers))
+    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(trailersToClient(trailers))
     response.end()
     this.#follower?.end(true)
   }
@@ -303,11 +303,4 @@ function throughUs(location: string, upstreams: Upstreams): string {
 function isJson(rawHeaders: readonly string[]): boolean {
   const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && /^content-type$/i.test(name))
   return at !== -1 && (rawHeaders[at + 1]?.startsWith('application/json') ?? false)
-}
-
-function pairs(list: readonly Buffer[]): [string, string][] {
-  return Array.from({ length: list.length >> 1 }, (_, index) => [
-    (list[2 * index] as Buffer).toString('latin1'),
-    (list[2 * index + 1] as Buffer).toString('latin1'),
-  ])
 }

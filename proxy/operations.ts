@@ -2,7 +2,8 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Router } from '../router/router.ts'
 import type { Access } from './access/access.ts'
-import { guard, unlessForAnyone } from './access/guard.ts'
+import { guard, refuseAmbiguous, unlessForAnyone } from './access/guard.ts'
+import { pathAsked } from './access/hosts.ts'
 import { type DashboardComponents, dashboardRoutes, pageRoutes } from './dashboard/routes.ts'
 import { answerClientError, answerErrorsWith, answerFrameworkError } from './error-handler.ts'
 import { HttpError } from './errors.ts'
@@ -16,7 +17,7 @@ export interface OperationsComponents extends DashboardComponents {
   router: DashboardComponents['router'] & Pick<Router, 'ledger' | 'verifyLedger' | 'reliability' | 'peers' | 'packets'>
   status: () => Promise<Status>
   metrics: Metrics
-  access: Pick<Access, 'admits' | 'mayScrape' | 'adminHosts' | 'ownHosts'>
+  access: Pick<Access, 'admits' | 'mayScrape' | 'holder' | 'adminHosts' | 'ownHosts'>
   api: ApiDescription
   logger: FastifyBaseLogger
   /** False from the moment the process is told to stop. */
@@ -45,6 +46,7 @@ export function createOperations(components: OperationsComponents, options: { ra
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError,
+    rewriteUrl: pathAsked,
   })
   app.server.maxConnections = MAX_CONNECTIONS
   answerErrorsWith(
@@ -52,7 +54,8 @@ export function createOperations(components: OperationsComponents, options: { ra
     api.watch(app, () => app.listeningOrigin),
   )
   // Before every route, whoever adds it and wherever, and before paths that are none.
-  guard(app, { limits: options, hosts: access.adminHosts })
+  guard(app, { limits: options, hosts: access.adminHosts, access })
+  app.addHook('onRequest', refuseAmbiguous)
   app.addHook('onRequest', unlessForAnyone(originCheck({ feedbackOrigins: [] }, access.ownHosts)))
   app.addHook(
     'onRequest',

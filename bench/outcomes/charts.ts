@@ -67,7 +67,7 @@ function frame(title: string, lowest: number, highest: number, body: (y: (value:
         `<text x="${LEFT - 6}" y="${(y(mark) + 4).toFixed(1)}" text-anchor="end">${mark.toFixed(2)}</text>`,
     )
     .join('')
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/><text x="${LEFT}" y="20" font-size="13">${title}</text>${grid}${body(y)}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11"><title>${title}</title><rect width="100%" height="100%" fill="white"/><text x="${LEFT}" y="20" font-size="13">${title}</text>${grid}${body(y)}</svg>\n`
 }
 
 /** The least of 1, 2, 5, 10 … times a power of ten that is no less. */

@@ -11,8 +11,14 @@ import { createTokenCheck, type TokenCheck, type TokenSetting } from './tokens.t
 export type Voices = readonly Source[]
 
 export interface Access {
-  /** Of the data listener, without a receipt; none for somebody who may not. */
-  voices(authorization: string | undefined): Voices
+  /**
+   * Of the data listener, without a receipt; none for somebody who may not.
+   *
+   * @param origin of the page that sent it; undefined from programs
+   */
+  voices(authorization: string | undefined, origin: string | undefined): Voices
+  /** A name for the holder of a token that is good for anything here; undefined when none was shown. */
+  holder(authorization: string | undefined): string | undefined
   /** Of the admin listener. */
   admits(authorization: string | undefined): boolean
   mayScrape(authorization: string | undefined): boolean
@@ -28,7 +34,8 @@ export function mayLook(voices: Voices): boolean {
   return voices.length > 0 && !voices.includes('evaluator')
 }
 
-const EVERYONE: Voices = ['user', 'app']
+export const EVERYONE: Voices = ['user', 'app']
+const PERSONS: Voices = ['user']
 const EVALUATORS: Voices = ['evaluator']
 const NOBODY: Voices = []
 
@@ -52,11 +59,19 @@ export function createAccess(
   const named = config.hosts.length > 0 ? ownHosts : undefined
 
   return {
-    voices(authorization) {
+    voices(authorization, origin) {
       if (evaluator?.(authorization)) return EVALUATORS
       const entry = feedback?.(authorization)
       if (entry) return entry.rights.length > 0 ? (entry.rights as Source[]) : EVERYONE
-      return open || admin?.(authorization) ? EVERYONE : NOBODY
+      if (admin?.(authorization)) return EVERYONE
+      if (!open) return NOBODY
+      // In front of a browser there is a person.
+      return origin === undefined ? EVERYONE : PERSONS
+    },
+    holder(authorization) {
+      if (authorization === undefined) return undefined
+      const entry = admin?.(authorization) ?? feedback?.(authorization) ?? evaluator?.(authorization)
+      return (entry ?? metrics?.(authorization))?.digest.toString('base64url')
     },
     admits: authorization => admin === undefined || admin(authorization) !== undefined,
     mayScrape: authorization => {

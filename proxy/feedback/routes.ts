@@ -1,8 +1,8 @@
 /** `POST /qis/feedback` and its alias: HTTP around the feedback that feedback.ts takes, one piece or many. */
 import { hash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Access, mayLook, type Voices } from '../access/access.ts'
-import { guard } from '../access/guard.ts'
+import { type Access, EVERYONE, mayLook, type Voices } from '../access/access.ts'
+import { guard, unknownHost } from '../access/guard.ts'
 import type { Callers } from '../callers.ts'
 import { notFound } from '../error-handler.ts'
 import { HttpError } from '../errors.ts'
@@ -20,7 +20,7 @@ export interface FeedbackRouteComponents {
   feedback: Feedback
   receipts: Receipts
   callers: Callers
-  access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
+  access: Pick<Access, 'voices' | 'holder' | 'dataHosts' | 'ownHosts'>
   api: Pick<ApiDescription, 'watch'>
 }
 
@@ -39,8 +39,8 @@ interface Caller {
   key: string | undefined
 }
 
-/** A receipt is for whoever was given the answer, person or program. */
-const RECEIPT_VOICES: Voices = ['user', 'app']
+/** A receipt is for the person who was given the answer; a program that speaks as one shows a token. */
+const RECEIPT_VOICES: Voices = ['user']
 const MAX_BATCH = 1_000
 /** Of those who show no token: each receipt that is none costs a key of its own. */
 const MAX_STRANGERS_BATCH = 20
@@ -54,7 +54,7 @@ export interface TakingComponents extends Pick<FeedbackRouteComponents, 'feedbac
 /** Answers a POST with what became of the feedback in it, one piece or a batch; wherever it is posted. */
 export function takeFeedback({ feedback, callers, voices: voicesOf }: TakingComponents) {
   function callerOf({ headers, ip }: FastifyRequest): Caller {
-    const { authorization } = headers
+    const { authorization, origin } = headers
     const key = headers['idempotency-key']
     if (key !== undefined && (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARS)) {
       throw new HttpError('invalid_field', `idempotency-key must be one text of 1 to ${MAX_KEY_CHARS} characters`, {
@@ -62,7 +62,7 @@ export function takeFeedback({ feedback, callers, voices: voicesOf }: TakingComp
       })
     }
     return {
-      voices: voicesOf(authorization),
+      voices: voicesOf(authorization, origin),
       authorization: authorization ?? '',
       name: callers.of(authorization, ip),
       key,
@@ -120,7 +120,7 @@ export function takeFeedback({ feedback, callers, voices: voicesOf }: TakingComp
     const voices = hasReceipt ? [...RECEIPT_VOICES, ...caller.voices] : caller.voices
     const source = reading.source ?? voices[0]
     if (source === undefined) throw unauthorised()
-    if (!voices.includes(source)) throw mayNotSpeakFor(source, sourcePath)
+    if (!voices.includes(source)) throw mayNotSpeakFor(source, sourcePath, voices)
     const scope = hasReceipt ? target.token : caller.authorization
     return { kind: 'say', target, saying, source, caller: caller.name, once: onceOf(idempotencyKey, scope, body) }
   }
@@ -137,11 +137,13 @@ export function feedbackRoutes(components: FeedbackRouteComponents, options: Fee
 
   /** With a token, feedback of those for whom its holder may speak; with a receipt, a person's own on its answer alone. */
   function permit({ headers }: FastifyRequest): Reach {
-    const receipt = headers['x-qis-receipt']
-    if (typeof receipt === 'string') return { requestId: receipts.open(receipt).requestId, sources: ['user'] }
-    const voices = access.voices(headers.authorization)
+    const { authorization, origin, host, 'x-qis-receipt': receipt } = headers
+    if (typeof receipt === 'string') return { requestId: receipts.open(receipt).requestId, sources: RECEIPT_VOICES }
+    const voices = access.voices(authorization, origin)
     if (!mayLook(voices)) throw unauthorised()
-    return { sources: RECEIPT_VOICES.every(voice => voices.includes(voice)) ? undefined : voices }
+    // A page sends no Origin when it looks at what it takes for its own server. It has nothing to show, either.
+    if (access.holder(authorization) === undefined && !access.ownHosts(host)) throw unknownHost()
+    return { sources: EVERYONE.every(voice => voices.includes(voice)) ? undefined : voices }
   }
 
   return async (app: FastifyInstance): Promise<void> => {
@@ -149,7 +151,7 @@ export function feedbackRoutes(components: FeedbackRouteComponents, options: Fee
     const refuse = (request: FastifyRequest, reply: FastifyReply) => {
       throw notFound(request, reply, methodsAt)
     }
-    guard(app, { limits: options, hosts: undefined })
+    guard(app, { limits: options, hosts: undefined, access })
     app.addHook('onRequest', originCheck(options, access.ownHosts))
     parseJsonBodies(app)
     for (const url of ['/qis/feedback', '/v1/feedback']) app.post(url, describedFeedback.give, take)
@@ -166,9 +168,10 @@ function failed({ code, message, field }: HttpError, path: string) {
   return { status: 'error' as const, error: { code, message, field: at ?? path } }
 }
 
-function mayNotSpeakFor(source: Source, field: string): HttpError {
+function mayNotSpeakFor(source: Source, field: string, voices: Voices): HttpError {
   if (source !== 'evaluator') {
-    return new HttpError('source_refused', `this token does not speak for "${source}"`, { field })
+    const shown = voices.join(' and ')
+    return new HttpError('source_refused', `what was shown speaks for ${shown}, and not for ${source}`, { field })
   }
   const message = "an evaluator has to send QIS_EVALUATOR_TOKEN's value as its bearer token"
   return new HttpError('evaluator_refused', message, { field })

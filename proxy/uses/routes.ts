@@ -12,7 +12,7 @@ import type { RerankEndpoint } from './rerank.ts'
 export interface UsesRouteComponents {
   advice: AdviceEndpoint
   rerank: RerankEndpoint
-  access: Pick<Access, 'voices' | 'dataHosts' | 'ownHosts'>
+  access: Pick<Access, 'voices' | 'holder' | 'dataHosts' | 'ownHosts'>
   api: Pick<ApiDescription, 'watch'>
 }
 
@@ -23,7 +23,10 @@ export interface UsesRouteOptions {
   rateLimit: number
 }
 
-const MAX_BODY_BYTES = 4 * 1024 * 1024
+/** A question of a million characters, as JSON. */
+const MAX_QUESTION_BYTES = 1024 * 1024
+/** A thousand documents of a page each. */
+const MAX_DOCUMENTS_BYTES = 4 * 1024 * 1024
 const WHO_MAY =
   "With a token of QIS_FEEDBACK_TOKEN or QIS_ADMIN_TOKEN, or none on loopback where QIS_FEEDBACK_TOKEN is not set; an evaluator's token opens nothing here."
 const OBJECT = { type: 'object' }
@@ -40,18 +43,29 @@ export function serve(endpoint: AdviceEndpoint | RerankEndpoint) {
 export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents, options: UsesRouteOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     api.watch(app, () => app.listeningOrigin)
-    guard(app, { limits: options, hosts: undefined })
+    guard(app, { limits: options, hosts: undefined, access })
     app.addHook('onRequest', originCheck(options, access.ownHosts))
     app.addHook('onRequest', async ({ headers }) => {
-      if (mayLook(access.voices(headers.authorization))) return
+      if (mayLook(access.voices(headers.authorization, headers.origin))) return
       throw new HttpError('unauthorized', 'a token for feedback or the admin token is needed')
     })
-    parseJsonBodies(app, MAX_BODY_BYTES)
-    const describe = (summary: string) =>
-      described({ summary, description: WHO_MAY, body: OBJECT, response: { 200: OBJECT } })
-    app.post('/qis/advise', describe('What is known about a question, without asking it'), serve(advice))
+    parseJsonBodies(app)
+    const describe = (summary: string, bodyLimit: number) => ({
+      ...described({
+        summary,
+        description: `${WHO_MAY} A body has ${bodyLimit} bytes at most.`,
+        body: OBJECT,
+        response: { 200: OBJECT },
+      }),
+      bodyLimit,
+    })
+    app.post(
+      '/qis/advise',
+      describe('What is known about a question, without asking it', MAX_QUESTION_BYTES),
+      serve(advice),
+    )
     // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
     for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank'])
-      app.post(path, describe('Documents in a better order'), serve(rerank))
+      app.post(path, describe('Documents in a better order', MAX_DOCUMENTS_BYTES), serve(rerank))
   }
 }

@@ -40,6 +40,18 @@ suite('the files of the dashboard', () => {
     }
   })
 
+  test('make text of text alone: none of them can turn it into markup or code', () => {
+    const own = readPageFiles().filter(({ path }) => path.endsWith('.js') && path !== 'page/uplot.js')
+    assert.ok(own.length > 10)
+    for (const { path, bytes } of own) {
+      assert.doesNotMatch(
+        bytes.toString(),
+        /innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|srcdoc|DOMParser|\beval\b|new Function|localStorage|document\.cookie/,
+        path,
+      )
+    }
+  })
+
   test('are all that lies in the folder', () => {
     const listed = readPageFiles().map(({ path }) => path.replace('page/', '') || 'index.html')
     const there = readdirSync(join(import.meta.dirname, '../../proxy/dashboard/page'))

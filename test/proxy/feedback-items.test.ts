@@ -104,7 +104,8 @@ suite('who says it', () => {
     assert.equal(await source(await post({ ...target, rating: 1 }, 'judge')), 'evaluator')
     assert.equal(await source(await post({ ...target, rating: 1 }, 'secret')), 'user')
     assert.equal(await source(await post({ receipt, rating: 1 })), 'user')
-    assert.equal(await source(await post({ receipt, score: 0.9, source: 'app' })), 'app')
+    assert.equal(await source(await post({ receipt, score: 0.9, source: 'app' }, 'secret')), 'app')
+    await refused(await post({ receipt, score: 0.9, source: 'app' }), 403, 'source_refused', 'source')
   })
 
   test('where no token is set, nobody is an evaluator', async () => {

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { suite, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { until } from '../support/poll.ts'
+import { listenRaw, openRaw, sendRaw } from '../support/raw.ts'
 import { startTestSidecar } from '../support/sidecar.ts'
 import { startUpstream } from '../support/upstream.ts'
+
+const HANDSHAKE = 'GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 
 /** An upstream that speaks WebSocket at every path, and echoes. */
 async function echoing(settings: { protocols?: string[] } = {}) {
@@ -117,6 +121,59 @@ suite('a WebSocket through the proxy', () => {
     assert.equal(run.sockets.clients.size, 1)
     socket.terminate()
     await until('the upstream to notice', () => run.sockets.clients.size === 0)
+  })
+
+  test('that is not answered ends at the upstream as soon as its client leaves', async () => {
+    await using upstream = await listenRaw()
+    await using sidecar = await startTestSidecar(`http://127.0.0.1:${upstream.port}`)
+    const open = () => new Promise<number>(resolve => upstream.server.getConnections((_, count) => resolve(count)))
+    const leave = { end: (socket: Socket) => socket.end(), reset: (socket: Socket) => socket.resetAndDestroy() }
+    for (const [how, go] of Object.entries(leave)) {
+      const { length } = upstream.received()
+      const socket = openRaw(sidecar.data)
+      socket.write(HANDSHAKE)
+      await until('the upstream to be asked', () => upstream.received().length > length)
+      assert.equal(await open(), 1)
+      go(socket)
+      await until(`the upstream to be left after ${how}`, async () => (await open()) === 0, { deadlineMs: 2_000 })
+    }
+  })
+
+  test('whose client talks on before it is answered is given up; a little reaches the upstream', async () => {
+    await using upstream = await listenRaw()
+    await using sidecar = await startTestSidecar(`http://127.0.0.1:${upstream.port}`)
+    const loud = openRaw(sidecar.data)
+    loud.write(HANDSHAKE)
+    await until('the upstream to be asked', () => upstream.received().endsWith('\r\n\r\n'))
+    loud.write(Buffer.alloc(128 * 1024))
+    await once(loud, 'close', { signal: AbortSignal.timeout(5_000) })
+    assert.ok(!upstream.received().includes('\0'))
+
+    await using accepting = await listenRaw(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+    )
+    await using other = await startTestSidecar(`http://127.0.0.1:${accepting.port}`)
+    const quick = openRaw(other.data)
+    quick.write(`${HANDSHAKE}first words`)
+    await until('the first words', () => accepting.received().endsWith('first words'))
+    quick.destroy()
+  })
+
+  test('with a body is a request first: its body goes with it, and it is not upgraded', async () => {
+    await using upstream = await startUpstream()
+    await using sidecar = await startTestSidecar(upstream.url)
+    const hidden = 'GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n'
+    for (const [framing, body] of [
+      [`Content-Length: ${hidden.length}`, hidden],
+      ['Transfer-Encoding: chunked', `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`],
+    ]) {
+      const head = `GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n${framing}\r\n\r\n`
+      assert.match(await sendRaw(sidecar.data, head + body), /^HTTP\/1\.1 200 /)
+      const request = await upstream.nextRequest()
+      assert.equal(request.headers.upgrade, undefined)
+      assert.equal((await request.body).bytes.toString(), hidden)
+    }
+    assert.equal(upstream.requests.length, 2)
   })
 
   test('does not keep a sidecar from stopping', async () => {

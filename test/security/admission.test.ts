@@ -6,8 +6,9 @@ import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { json, text } from 'node:stream/consumers'
 import { suite, test } from 'node:test'
-import { answering, ask, outcomes, refused, taken } from '../support/asking.ts'
+import { answering, ask, outcomes, refused, shown, taken } from '../support/asking.ts'
 import { until } from '../support/poll.ts'
+import { sendRaw } from '../support/raw.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -129,6 +130,25 @@ suite('the admin listener', () => {
     assert.equal((await get(`${plain.admin}/qis/status`, { host: 'ops.example' })).statusCode, 421)
   })
 
+  test('goes by the host in the target where one is named, whatever Host says', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_HOSTS: 'ops.example' })
+    for (const [url, path, allowed] of [
+      [sidecar.admin, '/qis/status', 200],
+      [sidecar.data, '/v1/models', 200],
+    ] as const) {
+      const status = async (target: string, host: string) => {
+        const head = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+        return Number((await sendRaw(url, head)).split(' ')[1])
+      }
+      for (const name of ['evil.example', 'evil.example:1', 'a@127.0.0.1', '']) {
+        assert.equal(await status(`http://${name}${path}`, 'localhost'), 421, name)
+      }
+      assert.equal(await status(`http://ops.example${path}`, 'evil.example'), allowed)
+      assert.equal(await status(`HTTP://127.0.0.1:1${path}`, 'localhost'), allowed)
+    }
+  })
+
   test('answers no other page, and tells browsers to keep, frame and guess nothing', async () => {
     await using upstream = await answering()
     await using sidecar = await startTestSidecar(upstream.url)
@@ -178,6 +198,44 @@ suite('whose word is taken', () => {
     }
     for (const token of ['', 'wrong']) await refused(await say(token), 401, 'unauthorized', null)
     await refused(await say('both', 'implicit'), 422, 'invalid_field', 'source')
+  })
+
+  test('a receipt speaks for a person: as a program nobody speaks without a token, nor does a page', async () => {
+    await using upstream = await answering()
+    const settings = { QIS_FEEDBACK_TOKEN: 'program app', QIS_FEEDBACK_ORIGINS: 'https://chat.example' }
+    await using sidecar = await startTestSidecar(upstream.url, settings)
+    const { requestId, receipt } = await ask(sidecar)
+    const theirs = { request_id: requestId, rating: 'up', comment: 'by the program' }
+    const { feedback_id: id } = await taken(await postFeedback(sidecar.data, theirs, bearer('program')))
+    const forged = { receipt, rating: 'down', comment: 'by a stranger', source: 'app' }
+    for (const headers of [{}, bearer('wrong'), { origin: 'https://chat.example' }]) {
+      await refused(await postFeedback(sidecar.data, forged, headers), 403, 'source_refused', 'source')
+      const batch = (await (await postFeedback(sidecar.data, [forged], headers)).json()) as {
+        results: { error?: { code: string } }[]
+      }
+      assert.equal(batch.results[0]?.error?.code, 'source_refused')
+    }
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      const answer = await fetch(`${sidecar.data}/qis/feedback/${id}`, {
+        method,
+        headers: { 'x-qis-receipt': receipt, 'content-type': 'application/json' },
+        ...(method === 'PUT' && { body: '{"rating":"down"}' }),
+      })
+      await refused(answer, 404, 'unknown_id', 'id')
+    }
+    const { rating, comment } = await shown(sidecar, id)
+    assert.deepEqual({ rating, comment }, { rating: 'up', comment: 'by the program' })
+    assert.equal((await taken(await postFeedback(sidecar.data, forged, bearer('program')))).feedback_id, id)
+
+    await using open = await startTestSidecar(upstream.url, { QIS_FEEDBACK_ORIGINS: 'https://chat.example' })
+    const { requestId: other } = await ask(open)
+    const guess = { request_id: other, score: 0.5, source: 'app' }
+    const page = { origin: 'https://chat.example' }
+    await refused(await postFeedback(open.data, guess, page), 403, 'source_refused', 'source')
+    const made = await taken(await postFeedback(open.data, guess))
+    const seen = await fetch(`${open.data}/qis/feedback/${made.feedback_id}`, { headers: page })
+    await refused(seen, 404, 'unknown_id', 'id')
+    await taken(await postFeedback(open.data, { request_id: other, rating: 'up' }, page))
   })
 
   test('an evaluator’s token asks nothing of what is known: that is for applications and operators', async () => {
@@ -274,6 +332,16 @@ suite('a data listener that has names', () => {
     const page = { host: `evil.example:${port}`, origin: `http://evil.example:${port}` }
     const answer = await get(`${sidecar.data}/qis/feedback`, page, 'POST')
     assert.equal(await code(answer), 'origin_refused')
+    const { requestId, receipt } = await ask(sidecar)
+    const { feedback_id: id } = await taken(await postFeedback(sidecar.data, { request_id: requestId, rating: 'up' }))
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      // As a page does that asks what it takes for its own server: without Origin where it changes nothing.
+      const looked = await get(`${sidecar.data}/qis/feedback/${id}`, { host: page.host }, method)
+      assert.equal(await code(looked), 'host_refused', method)
+    }
+    const program = { host: 'llm.example', 'x-qis-receipt': receipt }
+    assert.equal((await get(`${sidecar.data}/qis/feedback/${id}`, program)).statusCode, 200)
+    assert.equal((await get(`${sidecar.data}/qis/feedback/${id}`, { host: `localhost:${port}` })).statusCode, 200)
     const own = { host: `localhost:${port}`, origin: `http://localhost:${port}` }
     assert.equal(await code(await get(`${sidecar.data}/qis/feedback`, own, 'POST')), 'invalid_field')
   })
@@ -297,6 +365,23 @@ suite('rates', () => {
     }
     assert.equal((await fetch(`${sidecar.admin}/healthz`)).status, 200)
     assert.equal((await chat(sidecar.data, 'hello')).status, 200)
+  })
+
+  test('of who shows a good token are its own: nobody at the same address can shut it out', async () => {
+    await using upstream = await answering()
+    const tokens = { QIS_ADMIN_TOKEN: 'secret', QIS_FEEDBACK_TOKEN: 'program app', QIS_METRICS_TOKEN: 'scrape' }
+    await using sidecar = await startTestSidecar(upstream.url, { QIS_RATE_LIMIT: '5', ...tokens })
+    const status = async (url: string, token: string) => (await fetch(url, { headers: bearer(token) })).status
+    for (const [url, token, well] of [
+      [`${sidecar.admin}/qis/status`, 'secret', 200],
+      [`${sidecar.admin}/metrics`, 'scrape', 200],
+      [`${sidecar.data}/qis/feedback/fb-1`, 'program', 404],
+    ] as const) {
+      for (let times = 0; times < 7; times++) await status(url, `guess-${times}`)
+      assert.equal(await status(url, 'guess'), 429)
+      for (let times = 0; times < 5; times++) assert.equal(await status(url, token), well)
+      assert.equal(await status(url, token), 429, 'it has an end too')
+    }
   })
 
   test('of 0 are none', async () => {
@@ -328,5 +413,36 @@ suite('bodies that cost much and say nothing', () => {
     assert.equal((await postFeedback(sidecar.data, many(20))).status, 207)
     await refused(await postFeedback(sidecar.data, many(21)), 422, 'invalid_field', '')
     assert.equal((await postFeedback(sidecar.data, many(1_000), bearer('secret'))).status, 207)
+  })
+})
+
+suite('bodies of our own endpoints', () => {
+  test('have a bound, each its own, and one beyond it is told so', async () => {
+    await using upstream = await answering()
+    await using sidecar = await startTestSidecar(upstream.url)
+    const MIB = 1024 * 1024
+    const send = (path: string, bytes: number, chunked: boolean, origin = sidecar.data) => {
+      const body = `{"x":"${'x'.repeat(bytes - 8)}"}`
+      return fetch(origin + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: chunked ? new Blob([body]).stream() : body,
+        ...(chunked && { duplex: 'half' }),
+      })
+    }
+    for (const [path, bound] of [
+      ['/qis/feedback', MIB],
+      ['/v1/feedback', MIB],
+      ['/qis/advise', MIB],
+      ['/qis/rerank', 4 * MIB],
+      ['/qis/v2/rerank', 4 * MIB],
+    ] as const) {
+      await refused(await send(path, bound + 1, false), 413, 'body_too_large', null)
+      await refused(await send(path, bound + 1, true), 413, 'body_too_large', null)
+      assert.equal((await send(path, bound, true)).status, 422, 'it was read')
+    }
+    for (const path of ['/qis/feedback', '/qis/advise']) {
+      await refused(await send(path, MIB + 1, false, sidecar.admin), 413, 'body_too_large', null)
+    }
   })
 })

@@ -34,7 +34,12 @@ const AMBIGUOUS: Record<string, string> = {
   'a chunk size beyond all numbers': `${head('Transfer-Encoding: chunked')}\r\n\r\nfffffffffffffffff\r\na\r\n0\r\n\r\n`,
   'a chunk that is longer than it says': `${head('Transfer-Encoding: chunked')}\r\n\r\n1\r\nabc\r\n0\r\n\r\n`,
   'a chunk that ends with a line feed': `${head('Transfer-Encoding: chunked')}\r\n\r\n1\na\n0\n\n${SMUGGLED}`,
+  'another encoding, then chunked': `${head('Transfer-Encoding: gzip, chunked')}\r\n\r\n0\r\n\r\n${SMUGGLED}`,
   'no host': 'GET / HTTP/1.1\r\n\r\n',
+  'two hosts': 'GET / HTTP/1.1\r\nHost: a\r\nhOST: a\r\n\r\n',
+  'two hosts of a WebSocket':
+    'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  'no version': 'GET /smuggled\r\n\r\n',
   'a version that is none': 'GET / HTTP/9.9\r\nHost: x\r\n\r\n',
   'a method with a colon': 'GE:T / HTTP/1.1\r\nHost: x\r\n\r\n',
 }
@@ -45,8 +50,7 @@ suite('messages whose end is in doubt', () => {
     await using sidecar = await startTestSidecar(upstream.url)
     for (const [name, bytes] of Object.entries(AMBIGUOUS)) {
       await t.test(name, async () => {
-        const answer = await sendRaw(sidecar.data, bytes, 1_000)
-        assert.match(answer, /^HTTP\/1\.1 400 /)
+        assert.match(await sendRaw(sidecar.data, bytes, 1_000), /^HTTP\/1\.1 400 /)
         assert.deepEqual(
           upstream.requests.filter(({ url }) => url === '/smuggled'),
           [],
@@ -55,13 +59,17 @@ suite('messages whose end is in doubt', () => {
     }
   })
 
-  test('of two hosts neither goes on', async () => {
+  test('the admin listener takes neither two hosts, nor another encoding, nor a request without a version', async () => {
     await using upstream = await startUpstream()
     await using sidecar = await startTestSidecar(upstream.url)
-    await sendRaw(sidecar.data, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n')
-    const { rawHeaders } = await upstream.nextRequest()
-    const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && /^host$/i.test(rawHeaders[at - 1] ?? ''))
-    assert.deepEqual(hosts, [new URL(upstream.url).host])
+    for (const bytes of [
+      'GET /qis/status HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n',
+      'GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n',
+      'POST /qis/advise HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+      'GET /healthz\r\n\r\n',
+    ]) {
+      assert.match(await sendRaw(sidecar.admin, bytes, 1_000), /^HTTP\/1\.1 400 .*"bad_request"/s)
+    }
   })
 
   test('a sound message with another behind it are two, each with its own body', async () => {
@@ -103,6 +111,7 @@ suite('headers', () => {
       'Connection: keep-alive, X-Secret ,x-other,,Close',
       'Connection: x-third',
       'Keep-Alive: timeout=5',
+      'Proxy-Authorization: Basic d2U6dXM=',
       'Proxy-Connection: keep-alive',
       'TE: trailers',
       'Trailer: x-a',
