@@ -97,6 +97,7 @@ describe('a noisy rating', () => {
     // Any other makes the outbox look again.
     await a.learn(LINKED_LIST)
     await until(() => b.accepted.length === 1, 'it came')
+    await until(() => a.sent.length === 3, 'the other has left as well')
     assert.equal((await said(a)).length, 2)
   })
 
