@@ -152,7 +152,7 @@ suite('a running sidecar', () => {
     site.upstream.mode = 'stream-gated'
     await using sidecar = await startSidecar(site.settings)
     const response = await chat(sidecar.data, 'hello')
-    const seen = await site.upstream.nextRequest()
+    const seen = await site.upstream.nextRequest({ path: '/v1/chat/completions' })
     const exited = once(sidecar.child, 'exit')
     sidecar.child.kill('SIGTERM')
     await until('readyz to say no', async () => (await fetch(`${sidecar.admin}/readyz`)).status === 503)
@@ -193,7 +193,7 @@ suite('a running sidecar', () => {
       using _ = { [Symbol.dispose]: () => void (isRunning(pid) && process.kill(pid, 'SIGKILL')) }
       assert.notEqual(pid, npm.child.pid)
       const response = await chat(npm.data, 'hello')
-      const seen = await site.upstream.nextRequest()
+      const seen = await site.upstream.nextRequest({ path: '/v1/chat/completions' })
       const exited = once(npm.child, 'exit')
       end(npm.child, pid)
       await until('it to stop', () => npm.log.some(line => line.includes('stopping')))

@@ -37,8 +37,12 @@ export interface Upstream extends AsyncDisposable {
   queue(...modes: UpstreamMode[]): void
   /** Drops what it remembers of requests, for runs of very many. */
   forget(): void
-  /** The earliest request not yet handed out, as soon as its headers have arrived. Waits 5 s unless told. */
-  nextRequest(options?: { signal?: AbortSignal }): Promise<UpstreamRequest>
+  /**
+   * The earliest request not yet handed out, as soon as its headers have arrived. Waits 5 s unless told.
+   *
+   * @param options.path passes over those for others, such as what the sidecar asks for itself
+   */
+  nextRequest(options?: { path?: string; signal?: AbortSignal }): Promise<UpstreamRequest>
 }
 
 const KEEP_BYTES = 1024 * 1024
@@ -118,12 +122,11 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Upst
       requests.length = 0
       handedOut = 0
     },
-    async nextRequest({ signal = AbortSignal.timeout(DEADLINE_MS) } = {}) {
-      const index = handedOut++
-      for (;;) {
-        const request = requests[index]
-        if (request !== undefined) return request
-        await within(arrival.promise, signal)
+    async nextRequest({ path, signal = AbortSignal.timeout(DEADLINE_MS) } = {}) {
+      for (let index = handedOut++; ; index = handedOut++) {
+        while (requests[index] === undefined) await within(arrival.promise, signal)
+        const request = requests[index] as UpstreamRequest
+        if (path === undefined || request.url === path) return request
       }
     },
     async [Symbol.asyncDispose]() {
