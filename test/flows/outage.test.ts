@@ -138,15 +138,8 @@ suite('the thread of the network', () => {
     assert.notEqual(living(), first)
     assert.deepEqual([standing(site).id, standing(site).keys], [id, keys])
     await until('what was learnt meanwhile', () => standing(neighbour).evidence === 1, PATIENCE)
-    await until(
-      'it to have left',
-      async () => {
-        const { entries } = (await (await fetch(`${site.admin}/qis/ledger`)).json()) as {
-          entries: { recipients: number }[]
-        }
-        return entries.length === 1 && (entries[0]?.recipients ?? 0) > 0
-      },
-      PATIENCE,
-    )
+    // by gossip, or because the neighbour asked: then the next attempt to send it is a minute away
+    const { entries } = (await (await fetch(`${site.admin}/qis/ledger`)).json()) as { entries: unknown[] }
+    assert.equal(entries.length, 1)
   })
 })
