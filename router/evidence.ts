@@ -48,8 +48,8 @@ export interface EvidenceIndex {
   near(table: Float32Array, cells: readonly number[], minSimilarity: number, limit: number): Near<Evidence>[]
   /** What peers say, the last to arrive first; of one cell, 0..255, or of all. */
   foreign(page: { cell?: number | undefined; offset: number; limit: number }): { total: number; items: Evidence[] }
-  /** How many of its entries are of each peer. */
-  readonly authors: ReadonlyMap<string, number>
+  /** Its entries by peer. */
+  readonly authors: ReadonlyMap<string, ReadonlySet<Evidence>>
   /** All of it, this site's own first. */
   entries(): Iterable<Evidence>
   /** How far an author is to be believed. */
@@ -88,7 +88,7 @@ export function createEvidenceIndex(
   /** Oldest arrival first; a replaced entry moves to the end. Apart, so that no flood of peers' drowns our own. */
   const own = new Map<string, Evidence>()
   const foreign = new Map<string, Evidence>()
-  const authors = new Map<string, number>()
+  const authors = new Map<string, Set<Evidence>>()
   const holding = (author: string) => (author === SELF ? own : foreign)
   /** One more is there for a moment when the oldest has to make room. Apart, so that no flood of strangers' drowns the rest. */
   const codes = {
@@ -115,16 +115,17 @@ export function createEvidenceIndex(
     tallies.count(tallyKey(entry.model), entry.author, entry.signal, weight)
     tallies.count(tallyKey(entry.model, entry.domain), entry.author, entry.signal, weight)
   }
-  const countAuthor = ({ author }: Evidence, change: 1 | -1) => {
-    if (author === SELF) return
-    const entries = (authors.get(author) ?? 0) + change
-    if (entries > 0) authors.set(author, entries)
-    else authors.delete(author)
+  const ascribe = (entry: Evidence) => {
+    if (entry.author === SELF) return
+    const said = authors.get(entry.author)
+    if (said) said.add(entry)
+    else authors.set(entry.author, new Set([entry]))
   }
   const remove = (id: string, entry: Evidence) => {
     version++
     holding(entry.author).delete(id)
-    countAuthor(entry, -1)
+    const said = authors.get(entry.author)
+    if (said?.delete(entry) && said.size === 0) authors.delete(entry.author)
     indexOf(entry.author)?.remove(entry, entry.cell)
     count(entry, -1)
   }
@@ -137,8 +138,7 @@ export function createEvidenceIndex(
     const after = indexOf(author)
     if (before === after) return
     version++
-    for (const one of foreign.values()) {
-      if (one.author !== author) continue
+    for (const one of authors.get(author) ?? []) {
       before?.remove(one, one.cell)
       after?.add(one, decode(one.code))
     }
@@ -220,7 +220,7 @@ export function createEvidenceIndex(
         ...rest,
       }
       holding(entry.author).set(id, entry)
-      countAuthor(entry, 1)
+      ascribe(entry)
       version++
       indexOf(entry.author)?.add(entry, decoded)
       count(entry, 1)
@@ -259,7 +259,7 @@ export function createEvidenceIndex(
       }
     },
     forget(author) {
-      for (const [id, entry] of foreign) if (entry.author === author) remove(id, entry)
+      for (const entry of [...(authors.get(author) ?? [])]) remove(`${author}/${entry.answer}`, entry)
     },
   }
 }

@@ -1,4 +1,5 @@
 /** What may be said about one answer: the vocabulary that local learning, packets and synthesis share. */
+import { isDeepStrictEqual } from 'node:util'
 
 export const correctionTypes = ['factual', 'reasoning', 'format', 'safety', 'other'] as const
 export type CorrectionType = (typeof correctionTypes)[number]
@@ -47,4 +48,12 @@ export interface Outcome {
 /** True when `next` may take the place of `held`: same or stronger observer. */
 export function mayReplace(held: Observer, next: Observer): boolean {
   return observers.indexOf(next) <= observers.indexOf(held)
+}
+
+/** Whether this is already what an outcome says, but for which answer it is of and when it was said. */
+export function says(
+  { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
+  told: Omit<Outcome, 'answer' | 'revision' | 'time' | 'withdrawn'>,
+): boolean {
+  return !withdrawn && isDeepStrictEqual(held, told)
 }

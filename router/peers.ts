@@ -49,7 +49,7 @@ export function createPeers({ network, evidence }: PeersComponents, { maxRemembe
       addresses: connected?.addresses ?? [],
       ...(connected && { since: connected.since }),
       handed: accounts.get(id) ?? { accepted: 0, refused: {} },
-      packets: evidence.authors.get(id) ?? 0,
+      packets: evidence.authors.get(id)?.size ?? 0,
       standing: evidence.standing(id),
     }
   }
@@ -66,10 +66,10 @@ export function createPeers({ network, evidence }: PeersComponents, { maxRemembe
     },
     list({ offset, limit }) {
       const connected = new Map(network.status().connected.map(one => [one.id, one]))
-      const { authors } = evidence
-      const ids = new Set([...connected.keys(), ...authors.keys()])
+      const packetsOf = (id: string) => evidence.authors.get(id)?.size ?? 0
+      const ids = new Set([...connected.keys(), ...evidence.authors.keys()])
       const ranked = [...ids].sort(
-        (a, b) => Number(connected.has(b)) - Number(connected.has(a)) || (authors.get(b) ?? 0) - (authors.get(a) ?? 0),
+        (a, b) => Number(connected.has(b)) - Number(connected.has(a)) || packetsOf(b) - packetsOf(a),
       )
       return {
         total: ranked.length,

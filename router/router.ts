@@ -1,6 +1,6 @@
 /** The face of the swarm to the rest of the program: `lookup` asks what is known, `learn` adds to it. */
 import { createHmac } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
+import { setTimeout as wait } from 'node:timers/promises'
 import { createAttention, createWholeDomains } from './attention.ts'
 import type { Near } from './code-index.ts'
 import { createComparison, PROBES } from './comparison.ts'
@@ -9,6 +9,7 @@ import { type DisclosureProfile, type Interest, isShared, type SharedDomains, to
 import { createEvidenceIndex, type Evidence, type EvidenceIndex, SELF } from './evidence.ts'
 import { decode, referenceTexts, similarity } from './fingerprint.ts'
 import type { Identity } from './identity.ts'
+import { inSlices } from './in-slices.ts'
 import { createIntake } from './intake.ts'
 import { createKeptCalibration } from './kept-calibration.ts'
 import { createKeptMixing } from './kept-mixing.ts'
@@ -19,7 +20,7 @@ import { type LedgerLine, type LedgerVerdict, ledgerLine, verifyLedger } from '.
 import { createLink, type LinkStatus } from './link.ts'
 import type { Network, NetworkHandlers, NetworkStatus } from './network/network.ts'
 import { createOutbox } from './outbox.ts'
-import { mayReplace, type Outcome } from './outcome.ts'
+import { mayReplace, type Outcome, says } from './outcome.ts'
 import { expiresAt } from './packet.ts'
 import { createPeers, type Peers } from './peers.ts'
 import { createQueries } from './queries.ts'
@@ -116,7 +117,7 @@ export type Report = Omit<Outcome, 'answer' | 'revision' | 'withdrawn' | 'time'>
 export type Learned = 'recorded' | 'updated' | 'known' | 'outranked'
 
 export interface Router {
-  /** Starts the network; one that cannot start is tried again, and everything local goes on without it. */
+  /** Starts the network, when peers' packets are read, for which it waits a little; one that cannot start is tried again. */
   start(): Promise<void>
   /** What is known about a question. Never waits for the network. */
   lookup(question: Question): Insight
@@ -156,6 +157,8 @@ export interface Router {
 const OUTBOX_INTERVAL_MS = 5_000
 const SWEEP_INTERVAL_MS = 10 * 60_000
 const SAVE_INTERVAL_MS = 5_000
+/** So long the start waits for the store to be read. */
+const RESTORE_WAIT_MS = 2_000
 const MAX_REVISION = 255
 /** An insight for the same vector is good for about so long, while nothing new is known: time itself only wears it. */
 const INSIGHT_LIFETIME_S = 60
@@ -180,6 +183,7 @@ export function createRouter(components: RouterComponents, options: RouterOption
   const calibration = createKeptCalibration({ store, logger })
   const answerSecret = identity.secret('answer')
   const stopping = new AbortController()
+  let starting: Promise<void> | undefined
   const timers = new Set<NodeJS.Timeout>()
   /** An answer's outcome is revised by one after another, or two thumbs at once would claim the same revision. */
   const turns = createTurns()
@@ -230,6 +234,19 @@ export function createRouter(components: RouterComponents, options: RouterOption
     if (departure) outbox.flush()
   }
 
+  async function restore(stored: StoredPacket): Promise<void> {
+    if (stored.author !== identity.id) indexForeign(stored)
+    // Peers that ask are no longer handed what may not leave any more.
+    else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
+  }
+
+  async function connect(): Promise<void> {
+    if (mode === 'off' || stopping.signal.aborted) return
+    attention.start()
+    if (mode === 'share') every(OUTBOX_INTERVAL_MS, outbox.flush)
+    await link.start(handlers, mode === 'share' ? outbox.flush : () => {})
+  }
+
   async function forgetStrangers(): Promise<void> {
     const forgotten = await store.forgetAuthors(admits)
     for (const author of forgotten) evidence.forget(author)
@@ -260,12 +277,8 @@ export function createRouter(components: RouterComponents, options: RouterOption
       await forgetStrangers()
       await mixing.restore()
       for (const outcome of await store.outcomes(now(), maxEvidence)) indexOwn(outcome)
-      for await (const stored of store.packets(now(), maxEvidence)) {
-        if (stored.author !== identity.id) indexForeign(stored)
-        // Peers that ask are no longer handed what may not leave any more.
-        else if (!departures.allow(stored.packet)) await store.dropPacket(stored)
-      }
       await calibration.restore()
+      const restored = inSlices(store.packets(now(), maxEvidence), restore, { stopping: stopping.signal })
       every(SAVE_INTERVAL_MS, calibration.save)
       every(SAVE_INTERVAL_MS, mixing.save)
       every(SWEEP_INTERVAL_MS, () => {
@@ -273,10 +286,13 @@ export function createRouter(components: RouterComponents, options: RouterOption
         attention.forgetVisits()
         store.sweep(now()).catch(error => logger.warn({ err: error }, 'expired entries could not be deleted'))
       })
-      if (mode === 'off') return
-      attention.start()
-      if (mode === 'share') every(OUTBOX_INTERVAL_MS, outbox.flush)
-      await link.start(handlers, mode === 'share' ? outbox.flush : () => {})
+      const connected = restored.then(connect)
+      starting = connected.catch(error => {
+        if (!stopping.signal.aborted) logger.warn({ err: error }, 'what peers have said cannot be read')
+      })
+      // Questions are answered before a large store has been read.
+      const late = await Promise.race([restored, wait(RESTORE_WAIT_MS, true, { ref: false })])
+      if (!late) await connected
     },
 
     lookup(question) {
@@ -373,17 +389,11 @@ export function createRouter(components: RouterComponents, options: RouterOption
 
     async stop() {
       stopping.abort()
+      await starting
       for (const timer of timers) clearInterval(timer)
       await Promise.all([outbox.settled(), turns.settled()])
       await Promise.all([mixing.save(), calibration.save()])
       await network[Symbol.asyncDispose]()
     },
   }
-}
-
-function says(
-  { answer: _, revision: __, time: ___, withdrawn, ...held }: Outcome,
-  report: Omit<Report, 'requestId' | 'expected'>,
-) {
-  return !withdrawn && isDeepStrictEqual(held, report)
 }

@@ -20,6 +20,10 @@ function byName(a: Said, b: Said): number {
   return `${a.author}/${a.answer}` < `${b.author}/${b.answer}` ? -1 : 1
 }
 
+function counts(index: EvidenceIndex): Record<string, number> {
+  return Object.fromEntries(Array.from(index.authors, ([author, said]) => [author, said.size]))
+}
+
 function inCell(index: EvidenceIndex, code: string): Evidence[] {
   return evidenceIn(index, Number.parseInt(code.slice(0, 2), 16)).sort(byName)
 }
@@ -65,13 +69,13 @@ describe('the evidence index', () => {
       const { total, items } = index.foreign(page)
       return [total, items.map(({ answer }) => answer).join('')]
     }
-    assert.deepEqual(Object.fromEntries(index.authors), { a: 2, b: 1 })
+    assert.deepEqual(counts(index), { a: 2, b: 1 })
     assert.deepEqual(listed({ offset: 0, limit: 9 }), [3, '132'])
     assert.deepEqual(listed({ cell: 0, offset: 1, limit: 9 }), [2, '3'])
     index.sweep(NOW)
-    assert.deepEqual(Object.fromEntries(index.authors), { a: 1, b: 1 })
+    assert.deepEqual(counts(index), { a: 1, b: 1 })
     index.forget('a')
-    assert.deepEqual(Object.fromEntries(index.authors), { b: 1 })
+    assert.deepEqual(counts(index), { b: 1 })
   })
 
   it('keeps a withdrawal without weight, so that an older copy cannot return', () => {

@@ -47,6 +47,8 @@ export interface NodeOptions extends Partial<RouterOptions> {
   admits?: (author: string) => boolean
   /** Stands between the router and its network. */
   wrap?: (network: Network) => Network
+  /** Stands between the router and its store. */
+  wrapStore?: (store: Store) => Store
 }
 
 export interface RouterNode extends AsyncDisposable {
@@ -74,13 +76,14 @@ export interface RouterNode extends AsyncDisposable {
 /** A started node; packets leave whole and at once unless `profile` says otherwise. */
 export async function startNode(swarm: MemorySwarm, options: NodeOptions = {}): Promise<RouterNode> {
   const { clock = { now: NOW }, random = () => 0.5, file = ':memory:', wrap = network => network } = options
+  const { wrapStore = store => store } = options
   const { busyTimeoutMs = 50, mode = 'share', profile = profiles.open } = options
   await using building = new AsyncDisposableStack()
   const space = await shippedSpace()
   const folder = building.use(await temporaryFolder())
   const identity = await loadIdentity(options.identityFile ?? folder.path('identity.key'))
   const database = building.use(await openDatabase({ file, schemas: [routerSchema], busyTimeoutMs }))
-  const store = createSqliteStore(database)
+  const store = wrapStore(createSqliteStore(database))
 
   const seen: Pick<
     RouterNode,
