@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { startSidecar } from '../demo/sidecar-process.ts'
+import { until } from '../test/support/poll.ts'
 import { readArguments } from './arguments.ts'
 import { fill } from './proxy/fill.ts'
 import type { LoadOptions, LoadResult } from './proxy/load.ts'
@@ -118,6 +119,10 @@ async function load(target: Target, shape: Shape): Promise<LoadResult> {
   return JSON.parse(stdout) as LoadResult
 }
 
+async function statusOf(admin: string): Promise<{ networkUp: boolean }> {
+  return (await fetch(`${admin}/qis/status`)).json() as Promise<{ networkUp: boolean }>
+}
+
 /** Resident memory of a process, MB. */
 async function residentMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
@@ -143,6 +148,11 @@ async function targetsBefore(upstream: string): Promise<Target[]> {
   await fill(dataDir, Number(values.packets), 500, readQuestions(values.corpus))
   const ours = await startSidecar({ QIS_UPSTREAM: upstream, QIS_DATA: dataDir, QIS_LOG_LEVEL: 'info' })
   parts.use(ours)
+  // The store is read while questions are answered; the network comes up when that is done.
+  await until('the store to be read', async () => (await statusOf(ours.admin)).networkUp, {
+    deadlineMs: 120_000,
+    everyMs: 200,
+  })
   targets.push({ name: 'ours', url: ours.data, pid: ours.child.pid ?? 0 })
   if (hasNginx) {
     const { host } = new URL(upstream)
