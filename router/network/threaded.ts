@@ -9,7 +9,7 @@ import { frame } from './checks.ts'
 import type { NetworkEvent } from './events.ts'
 import type { Libp2pNetwork } from './libp2p.ts'
 import type { ThreadData } from './libp2p-worker.ts'
-import { type NetworkHandlers, NetworkStartError, type NetworkStatus } from './network.ts'
+import { type NetworkHandlers, NetworkStartError, type NetworkStatus, type Verdict } from './network.ts'
 import type { Access, Libp2pNetworkComponents, Libp2pNetworkOptions } from './options.ts'
 
 /** A thread that has not stopped by then is ended. */
@@ -23,11 +23,18 @@ export function createThreadedNetwork(
   const { capture, ...given } = options
   const id = peerIdFromPrivateKey(privateKey).toString()
   const joined = new Set<RoutingKey>()
+  /** Backfills under way of each key. */
+  const filling = new Map<RoutingKey, number>()
   let access: Access | undefined
   let handlers: NetworkHandlers | undefined
   let thread: { worker: Worker; calls: Calls } | undefined
   let status: NetworkStatus | undefined
   let stopping: Promise<void> | undefined
+
+  function unwanted(): Verdict {
+    observer?.networkEvent('packet_unwanted')
+    return 'ignore'
+  }
 
   function begin(asked: NetworkHandlers): { worker: Worker; calls: Calls } {
     const workerData: ThreadData = {
@@ -40,7 +47,9 @@ export function createThreadedNetwork(
     const calls = createCalls(
       worker,
       {
-        receive: (_signal, key: RoutingKey, bytes: Uint8Array, from?: string) => asked.receive(key, bytes, from),
+        // the thread hears of `leave` by a message: until then it may hand over what nobody here wants any more
+        receive: (_signal, key: RoutingKey, bytes: Uint8Array, from?: string) =>
+          joined.has(key) || filling.has(key) ? asked.receive(key, bytes, from) : unwanted(),
         list: (_signal, key: RoutingKey, page: { offset: number; limit: number }) => asked.list(key, page),
         lost: () => asked.lost?.(),
         status: (_signal, seen: NetworkStatus) => {
@@ -110,7 +119,14 @@ export function createThreadedNetwork(
     },
     async backfill(key, { signal } = {}) {
       if (thread === undefined || stopping !== undefined) return 0
-      return (await thread.calls.call('backfill', [key], signal)) as number
+      filling.set(key, (filling.get(key) ?? 0) + 1)
+      try {
+        return (await thread.calls.call('backfill', [key], signal)) as number
+      } finally {
+        const left = (filling.get(key) ?? 0) - 1
+        if (left > 0) filling.set(key, left)
+        else filling.delete(key)
+      }
     },
     status: () => ({
       id,

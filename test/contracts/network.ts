@@ -267,6 +267,26 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
       await publishUntilHeard(sender, key, leaver)
     })
 
+    test('what is on its way when a key is left does not arrive', async () => {
+      await using swarm = await createSwarm()
+      const texts = Array.from({ length: 20 }, (_, index) => `packet ${index}`)
+      const stayer = recorder()
+      const leaver = recorder(text => {
+        if (texts.includes(text)) leaving.leave(key)
+        return 'accept'
+      })
+      const sender = await swarm.add(recorder())
+      const leaving = await swarm.add(leaver)
+      const staying = await swarm.add(stayer)
+      leaving.join(key)
+      staying.join(key)
+      await publishUntilHeard(sender, key, leaver, stayer)
+      await Promise.all(texts.map(text => sender.publish(key, utf8(text))))
+      await until(() => texts.every(text => stayer.texts(key).includes(text)), 'the one who stayed heard all')
+      await until(() => leaving.status().keys === 0, 'the other one heard the first and left')
+      assert.equal(leaver.texts(key).filter(text => texts.includes(text)).length, 1)
+    })
+
     test('bytes that cannot be a packet are refused', async () => {
       await using swarm = await createSwarm()
       const network = await swarm.add(recorder())
