@@ -4,7 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { createMetrics } from '../../proxy/metrics.ts'
 import { createPracticeModel } from '../../proxy/practice/server.ts'
+import { until } from '../support/poll.ts'
 import { chat, postFeedback, startTestSidecar } from '../support/sidecar.ts'
 
 /** What prom-client keeps of a metric, beside what its types say. */
@@ -59,4 +61,28 @@ test('questions are counted by how much is known, their embedding is timed, and 
   assert.ok(lines.includes('qis_embedding_seconds_count 2'))
   const [, bytes] = lines.find(line => line.startsWith('qis_database_bytes '))?.split(' ') ?? []
   assert.ok(Number(bytes) >= onDisk && onDisk > 0)
+})
+
+test('the event loop is looked at twenty times a second, which sees what holds it up and lets an idle process sleep', async () => {
+  const { registry } = createMetrics()
+  /** Of the looks since this was asked last. */
+  const lag = async (which: 'min' | 'max') => {
+    const name = `nodejs_eventloop_lag_${which}_seconds`
+    const line = (await registry.metrics()).split('\n').find(each => each.startsWith(`${name} `))
+    return Number(line?.slice(name.length))
+  }
+  // Before the first look it is the largest number there is. A look is late, and never early.
+  const lookAgain = async () => [await lag('min')].find(seconds => seconds < 9)
+  const shortest = await until('a look', lookAgain, { everyMs: 300 })
+  assert.ok(shortest > 0.045, `${shortest} s between two looks`)
+
+  const holding = setInterval(() => {
+    const until = performance.now() + 300
+    while (performance.now() < until);
+  }, 400)
+  try {
+    await until('what holds it up', async () => (await lag('max')) > 0.25, { everyMs: 1_000 })
+  } finally {
+    clearInterval(holding)
+  }
 })
