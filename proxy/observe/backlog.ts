@@ -18,6 +18,8 @@ interface Job {
 
 /** After so long the event loop gets its turn, and the rest waits: the next question may have come meanwhile. */
 const TURN_MS = 0.1
+/** This part of what waits is done whatever time it takes: where requests never end, what they leave behind would only grow. */
+const LEAST_SHARE = 1 / 8
 /** About what a waiting job takes beside its bytes. */
 const JOB_BYTES = 256
 
@@ -32,8 +34,9 @@ export function createBacklog(allowance: Allowance): Backlog {
   function run(): void {
     scheduled = false
     const until = performance.now() + TURN_MS
+    const least = jobs.length * LEAST_SHARE
     let next = 0
-    while (next < jobs.length && performance.now() < until) {
+    while (next < least || (next < jobs.length && performance.now() < until)) {
       const { bytes, work } = jobs[next++] as Job
       allowance.giveBack(bytes)
       work()
