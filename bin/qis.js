@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The entry of the published package: says which Node it needs, gives it the flags of `npm start`, and runs the built program. */
-const FLAGS = ['--max-semi-space-size=16', '--no-parallel-scavenge']
+const FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=50', '--no-parallel-scavenge']
 
 const { argv, execArgv, execPath, stderr, versions } = process
 const [major = 0, minor = 0] = versions.node.split('.').map(Number)

@@ -28,7 +28,7 @@ const STOP_DEADLINE_MS = 10_000
 export async function startSidecar(
   settings: Record<string, string>,
   wrapper: readonly string[] = [],
-  program: readonly string[] = [process.execPath, ...startArguments()],
+  program: readonly string[] = startCommand(),
 ): Promise<SidecarProcess> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QIS_')))
   const [command = process.execPath, ...args] = [...wrapper, ...program]
@@ -70,10 +70,11 @@ export async function startSidecar(
   }
 }
 
-/** Those of `npm start`, whose own process would stand between us and the sidecar's signals. */
-function startArguments(): string[] {
+/** That of `npm start`, whose own process would stand between us and the sidecar's signals. */
+function startCommand(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }
-  return scripts.start.replace(/^exec node /, '').split(' ')
+  const [, ...command] = scripts.start.split(' ')
+  return command.map(word => (word === 'node' ? process.execPath : word))
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -24,7 +24,7 @@ export async function startProcess(): Promise<NodeProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'qis-swarm-'))
   const child = fork(join(import.meta.dirname, 'worker.ts'), [folder], {
     // where processors are few, garbage is collected by the thread that made it, as `npm start` has it
-    execArgv: ['--max-semi-space-size=16', '--no-parallel-scavenge'],
+    execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=50', '--no-parallel-scavenge'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()

@@ -19,7 +19,7 @@ describe('deploy/qis-sidecar.service', () => {
       scripts: { start: string }
       bin: { qis: string }
     }
-    const flags = scripts.start.split(' ').slice(2, -1)
+    const flags = scripts.start.split(' ').filter(word => word.startsWith('--'))
     const program = `/opt/qis-sidecar/lib/node_modules/qis-sidecar/${bin.qis}`
     assert.deepEqual(values('ExecStart'), [['/usr/bin/node', ...flags, program, 'start'].join(' ')])
   })
