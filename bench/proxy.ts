@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { startSidecar } from '../demo/sidecar-process.ts'
 import { until } from '../test/support/poll.ts'
@@ -21,6 +22,7 @@ const values = readArguments(import.meta.filename, {
   rounds: { type: 'string', default: '3', help: 'of all measurements' },
   packets: { type: 'string', default: '100000', help: 'live ones in the store' },
   corpus: { type: 'string', help: 'a folder of .txt files, a question a line; made-up ones without it' },
+  rest: { type: 'string', default: '0', help: 'seconds without a question at the end; memory comes back after 100' },
   portkey: { type: 'string', help: "the folder of Portkey's gateway; left out without it" },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
@@ -202,6 +204,8 @@ for (let round = 0; round < Number(values.rounds); round++) {
   }
 }
 const rssAfter = await residentMb(oursPid)
+if (Number(values.rest) > 0) await wait(1000 * Number(values.rest))
+const rssRested = await residentMb(oursPid)
 
 function of(shape: string, target: string, figure: keyof LoadResult): number | null {
   const runs = results.get(`${shape}/${target}`)
@@ -246,6 +250,7 @@ console.log(
     stream_event_added_us: Number(((eventCost('ours') ?? Number.NaN) - (eventCost('bare') ?? Number.NaN)).toFixed(2)),
     rss_mb: rssAfter,
     rss_mb_before: rssBefore,
+    rss_mb_rested: rssRested,
     packets: Number(values.packets),
   }),
 )
