@@ -52,6 +52,10 @@ export interface Departure {
 }
 
 export interface Adviser {
+  /** Whether advice is there before anything else can happen. */
+  readonly inline: boolean
+  /** Whether requests may be changed by what is advised. */
+  readonly steers: boolean
   /**
    * @param body undefined when it was too large to be read
    * @throws {HttpError} for a client that asks for a choice that cannot be made; nothing else is ever thrown
@@ -139,6 +143,10 @@ export function createAdviser(components: AdviserComponents, options: { readonly
   }
 
   return {
+    inline: embedder.inline,
+    get steers() {
+      return components.routing !== undefined || components.refining !== undefined
+    },
     async advise(url, headers, body, client) {
       const advice = await look(url, headers, body, client)
       const { routing } = components

@@ -207,7 +207,7 @@ const variables = {
   upstreamHeaders: {
     name: 'QIS_UPSTREAM_HEADERS',
     default: 'on',
-    help: 'whether the upstream is sent the advice as well: on or off',
+    help: 'whether the upstream is sent the advice as well, for which it waits: on or off',
     reloads: true,
     parse: onOff,
   },

@@ -10,6 +10,7 @@ import type { AnswerIndex, AnswerRecord } from './answer-index.ts'
 import type { Callers } from './callers.ts'
 import { sendError } from './errors.ts'
 import { headersToClient, headersToUpstream, trailersToClient, withLength } from './forward-headers.ts'
+import { HeldAnswer } from './held-answer.ts'
 import { asksForJson } from './implicit/asks-for-json.ts'
 import { insightHeaders, RECEIPT_HEADER } from './insight-headers.ts'
 import type { Metrics } from './metrics.ts'
@@ -45,8 +46,17 @@ export interface ExchangeOptions {
   maxBodyBytes: number
   /** Whether the upstream is sent the advice as well. */
   upstreamHeaders: boolean
+  /** Whether the upstream is asked how sure it is of answers that can be rated. */
+  ownLogprobs: boolean
   /** While a stream has not begun, a comment is sent this often; 0 for never. */
   keepAliveCommentMs: number
+}
+
+/** What the client sent. */
+interface Taken {
+  body: Buffer | Readable | null
+  /** The same where a question may be read in it. */
+  question: Buffer | undefined
 }
 
 type Contents = Pick<Delivery, 'headers' | 'body' | 'origins' | 'instead'>
@@ -108,19 +118,40 @@ export class Exchange implements AnswerSink, Departure {
 
   /** @throws {HttpError} for the client, when its body is too large or ends early */
   async forward(): Promise<void> {
-    const body = await this.#takeBody()
+    const { body, question } = await this.#takeBody()
     if (this.#left) return
-    const { method = 'GET' } = this.#request
-    const { steered, domain } = this.#advice ?? {}
-    if (steered?.route?.only) {
+    if (!this.#query) return this.#send(body, this)
+    if (this.#advisedFirst) {
+      await this.#ask(question)
+      if (this.#left) return
+      const { steered, domain } = this.#advice ?? {}
+      if (!steered?.route?.only) return this.#send(body, this)
       this.#reply.headers(this.#told).send(describeRoute(steered.route, domain?.name))
       return
     }
+    // What is told goes with the answer: while the server works on it, the question is looked up.
+    const held = this.#components.adviser.inline ? undefined : new HeldAnswer(this, () => this.#sending?.resume())
+    this.#send(body, held ?? this)
+    try {
+      await this.#ask(question)
+    } finally {
+      held?.release()
+    }
+  }
+
+  /** Whether what the server is sent depends on what is known of the question. */
+  get #advisedFirst(): boolean {
+    const { upstreamHeaders, ownLogprobs } = this.#options
+    return upstreamHeaders || ownLogprobs || this.#components.adviser.steers
+  }
+
+  #send(body: Buffer | Readable | null, sink: AnswerSink): void {
+    const { method = 'GET' } = this.#request
     const repeatable = this.#query || IDEMPOTENT.has(method)
     const rateable = this.#record !== undefined
     this.#sending = this.#components.client.send(
       { method, path: this.#url, ...this.#contents(body), repeatable, rateable },
-      this,
+      sink,
     )
   }
 
@@ -161,21 +192,19 @@ export class Exchange implements AnswerSink, Departure {
   }
 
   /** Reads the body where somebody here needs to know it, and else hands it on as it comes. */
-  async #takeBody(): Promise<Buffer | Readable | null> {
+  async #takeBody(): Promise<Taken> {
     const { adviceBodyBytes, maxBodyBytes } = this.#options
     const { headers } = this.#request
     const length = headers['content-length']
     if (maxBodyBytes > 0 && Number(length ?? 0) > maxBodyBytes) throw tooLarge(maxBodyBytes)
     if (headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) {
-      if (this.#query) await this.#ask(Buffer.alloc(0))
-      return null
+      return { body: null, question: Buffer.alloc(0) }
     }
     const body = maxBodyBytes > 0 && length === undefined ? limited(this.#request, maxBodyBytes) : this.#request
     const wanted = this.#query || (this.#components.upstreams.several && isJson(this.#request.rawHeaders))
-    if (!wanted) return body
+    if (!wanted) return { body, question: undefined }
     const { bytes, replay } = await readBody(body, adviceBodyBytes)
-    if (this.#query) await this.#ask(headers['content-encoding'] === undefined ? bytes : undefined)
-    return bytes ?? replay
+    return { body: bytes ?? replay, question: headers['content-encoding'] === undefined ? bytes : undefined }
   }
 
   async #ask(body: Buffer | undefined): Promise<void> {
