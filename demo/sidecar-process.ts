@@ -17,7 +17,7 @@ export interface SidecarProcess extends AsyncDisposable {
 }
 
 const ROOT = join(import.meta.dirname, '..')
-const READY_DEADLINE_MS = 30_000
+const READY_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 10_000
 
 /**
@@ -54,7 +54,8 @@ export async function startSidecar(
     if (String(entry.msg).startsWith('ready')) ready.resolve(entry)
   })
   child.once('error', ready.reject)
-  child.once('exit', code => ready.reject(new Error(`the sidecar ended with code ${code}:\n${log.join('\n')}`)))
+  // not at its exit, when its last words may not have come
+  child.once('close', code => ready.reject(new Error(`the sidecar ended with code ${code}:\n${log.join('\n')}`)))
   const late = setTimeout(
     () => ready.reject(new Error(`the sidecar was not ready in time:\n${log.join('\n')}`)),
     READY_DEADLINE_MS,

@@ -3,13 +3,17 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseError } from '../router/store/database.ts'
 import { BROWSER_HEADERS } from './access/guard.ts'
-import { errorBody, HttpError, sendError } from './errors.ts'
+import { errorBody, errorCodes, HttpError, sendError } from './errors.ts'
+
+/** A lock, a full queue or a process that is being replaced lasts seconds. */
+const RETRY_AFTER_S = 2
 
 /** @param methodsAt which methods there are at a path */
 export function answerErrorsWith(app: FastifyInstance, methodsAt: (url: string) => string[] = () => []): void {
   app.setErrorHandler((error, request, reply) => {
     const answer = asHttpError(error)
     if (answer.code === 'unauthorized') reply.header('www-authenticate', 'Bearer')
+    if (errorCodes[answer.code] === 503) reply.header('retry-after', String(RETRY_AFTER_S))
     if (answer.code === 'internal') request.log.error({ err: error }, 'a request failed')
     return sendError(reply, answer)
   })

@@ -58,6 +58,8 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
   const { pendingS = 3600 } = options
   const now = () => Math.floor(clock() / 1000)
   const groups = createGroups(takeGroup)
+  /** No more than answers end at a time. */
+  const joining = new Set<Promise<void>>()
 
   /** A few calls to the database for all; what is learnt comes first, so that a crash in between loses nothing. */
   async function takeGroup(jobs: readonly Job[]): Promise<(FeedbackResult | HttpError)[]> {
@@ -114,20 +116,26 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
   }
 
   async function awaitAnswers(pending: readonly StoredFeedback[]): Promise<void> {
-    const waiting = new Map(pending.map(({ id, requestId }) => [requestId.slice(WAITS_FOR.length), id]))
-    const join = (id: string, record: AnswerRecord) => {
-      groups.add([{ kind: 'join', id, record }]).catch(error => {
+    const completionIds = [...new Set(pending.map(({ requestId }) => requestId.slice(WAITS_FOR.length)))]
+    for (const completionId of completionIds) answers.expect(completionId, record => join(completionId, record))
+    // Some may have ended since they were looked for.
+    for (const [completionId, [record, another]] of await answers.byCompletionId(completionIds)) {
+      if (record && !another) join(completionId, record)
+    }
+  }
+
+  /** All that waits for this answer, of whichever source: it is expected once, and tells once that it has ended. */
+  function join(completionId: string, record: AnswerRecord): void {
+    const joined = store
+      .byRequest([WAITS_FOR + completionId])
+      .then(async waiting => {
+        if (waiting.length > 0) await groups.add(waiting.map(({ id }) => ({ kind: 'join', id, record })))
+      })
+      .catch(error => {
         logger.warn({ err: error }, 'feedback that waited for its answer could not be joined to it')
       })
-    }
-    for (const { id, requestId } of pending) {
-      answers.expect(requestId.slice(WAITS_FOR.length), record => join(id, record))
-    }
-    // Some may have ended since they were looked for.
-    for (const [completionId, [record, another]] of await answers.byCompletionId([...waiting.keys()])) {
-      const id = waiting.get(completionId)
-      if (id !== undefined && record && !another) join(id, record)
-    }
+      .finally(() => joining.delete(joined))
+    joining.add(joined)
   }
 
   const sweep = setInterval(() => {
@@ -153,6 +161,7 @@ export function createFeedback(components: FeedbackComponents, options: Feedback
     list: filter => store.list(filter),
     async [Symbol.asyncDispose]() {
       clearInterval(sweep)
+      await Promise.all(joining)
       await groups.settled()
     },
   }

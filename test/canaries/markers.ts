@@ -20,14 +20,18 @@ export interface Markers {
   kindOf(id: string): string | undefined
 }
 
-/** @param stem eight letters */
-export function createMarkers(stem = 'zqkanari'): Markers {
+const drawn = () => Array.from({ length: ID_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('')
+
+/**
+ * @param stem eight letters
+ * @param draw the second half of a new one
+ */
+export function createMarkers(stem = 'zqkanari', draw = drawn): Markers {
   const kinds = new Map<string, string>()
   const made = new Map<string, number>()
   return {
     stem,
     make(kind) {
-      const draw = () => Array.from({ length: ID_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('')
       let id = draw()
       while (kinds.has(id)) id = draw()
       kinds.set(id, kind)
@@ -79,6 +83,12 @@ function search(bytes: Buffer, within: string, markers: Markers): Trace[] {
   const traces: Trace[] = []
   const exact = bytes.toString('latin1')
   const lower = exact.toLowerCase()
+  /** Of a whole marker, and of letters that stand behind it by chance: among so many, one in ten runs finds such a half. */
+  const isWithin = (place: number) => {
+    const stemAt = exact.lastIndexOf(stem, place)
+    const idAt = stemAt + stem.length
+    return stemAt !== -1 && place < idAt + ID_CHARS && markers.kindOf(exact.slice(idAt, idAt + ID_CHARS)) !== undefined
+  }
   const note = (at: number, encoding: string, id: string) => {
     if (traces.length >= MAX_TRACES) return
     const around = exact.slice(Math.max(0, at - AROUND), at + AROUND).replace(/[^\x20-\x7e]/g, '·')
@@ -97,8 +107,7 @@ function search(bytes: Buffer, within: string, markers: Markers): Trace[] {
   for (const { 0: run, index } of exact.matchAll(new RegExp(`[${LETTERS}]{${ID_CHARS},}`, 'g'))) {
     for (let at = 0; at + ID_CHARS <= run.length; at++) {
       const id = run.slice(at, at + ID_CHARS)
-      const isTail = exact.startsWith(stem, index + at - stem.length)
-      if (!isTail && markers.kindOf(id) !== undefined) note(index + at, 'half', id)
+      if (markers.kindOf(id) !== undefined && !isWithin(index + at)) note(index + at, 'half', id)
     }
   }
   return traces

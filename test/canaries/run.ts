@@ -95,7 +95,7 @@ export async function runCanaries(options: CanaryOptions): Promise<CanaryResult>
   )
   for (const ask of [...asks, ...asks]) await ask()
   await traffic[0]?.()
-  await until('the two to meet', async () => (await peersOf(own)) > 0, { deadlineMs: 30_000 })
+  await until('the two to meet', async () => (await peersOf(own)) > 0)
 
   let [requests, turn] = [0, 0]
   const work = async () => {
@@ -107,7 +107,7 @@ export async function runCanaries(options: CanaryOptions): Promise<CanaryResult>
   await Promise.all(Array.from({ length: concurrency }, work))
   log(`${requests} requests sent with ${markers.count} markers`)
   const leaving = () => (profile === 'open' ? sentBy(own) : waitingIn(join(folder, 'own/qis.db')).length)
-  const packets = await until('packets to leave', leaving, { deadlineMs: 30_000, everyMs: 200 })
+  const packets = await until('packets to leave', leaving, { deadlineMs: 150_000, everyMs: 200 })
   const pages = await adminPages(own.admin)
   const peersPages = await adminPages(peer.admin)
 

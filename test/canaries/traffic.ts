@@ -180,7 +180,7 @@ export function createTraffic(markers: Markers, options: TrafficOptions): (() =>
 
   async function raw(url: string, bytes: string): Promise<void> {
     sent++
-    await sendRaw(url, bytes, 2_000)
+    await sendRaw(url, bytes, { deadlineMs: 2_000 })
   }
 
   async function change(): Promise<void> {

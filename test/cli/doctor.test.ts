@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { suite, test } from 'node:test'
 import { doctor } from '../../cli/commands/doctor.ts'
 import type { Finding } from '../../cli/doctor/finding.ts'
+import { freePort } from '../support/ports.ts'
 import { startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -45,11 +46,6 @@ async function listening(server: Server) {
 const models: RequestListener = (_request, response) => {
   response.setHeader('content-type', 'application/json')
   response.end('{"object":"list","data":[{"id":"llama3"},{"id":"phi4"}]}')
-}
-
-async function freePort(): Promise<number> {
-  await using taken = await listening(createServer())
-  return taken.port
 }
 
 /** A set-up with nothing wrong; each test breaks one thing. */

@@ -66,7 +66,7 @@ suite('qis start', () => {
       QIS_ADMIN_LISTEN: '127.0.0.1:0',
     })
     const line = await until('the sidecar to be ready', () => /^.*"msg":"ready.*$/m.exec(running.out())?.[0], {
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
     })
     assert.equal(await (await chat(JSON.parse(line).data, 'hello')).text(), CHAT_BODY)
     running.child.kill('SIGTERM')

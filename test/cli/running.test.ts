@@ -47,7 +47,7 @@ suite('commands that ask a running sidecar', () => {
     await ask(sidecar)
     const { requestId } = await ask(other)
     await postFeedback(other.data, { request_id: requestId, rating: 'down', correction: { type: 'factual' } })
-    await until('the packet', () => sidecar.sidecar.router.status().evidence === 1, { deadlineMs: 20_000 })
+    await until('the packet', () => sidecar.sidecar.router.status().evidence === 1, { deadlineMs: 150_000 })
   })
   after(() => parts.disposeAsync())
 

@@ -227,7 +227,7 @@ suite('qis space train', () => {
     const running = space.run(['train', '--corpus', corpus, '--out', work.path('out')], io)
     running.catch(() => undefined)
     await until('the codebook to be made', () => terminal.chunks.some(chunk => chunk.includes('codebook')), {
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
     })
     const reason = new Error('enough')
     abort.abort(reason)

@@ -147,7 +147,7 @@ test('qis relay prints where it can be found and ends when told to', async () =>
   await using folder = await tempFolder()
   await using running = startQis(['relay'], { QIS_DATA: folder.path })
   await until('an address', () => /^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3KooW\w+\n$/.test(running.out()), {
-    deadlineMs: 30_000,
+    deadlineMs: 60_000,
   })
   running.child.kill('SIGTERM')
   assert.deepEqual([await running.ended, running.err()], [0, ''])

@@ -36,10 +36,10 @@ export function recorder(verdict: (text: string) => Verdict = () => 'accept', he
   }
 }
 
-/** A machine that is busy with other things is slow, not wrong. */
-const PATIENCE_MS = 60_000
+/** A machine that is busy with other things is slow, not wrong; and the last attempt at a backfill comes after a minute. */
+const PATIENCE_MS = 150_000
 
-/** Resolves as soon as `condition` holds; fails after a minute. */
+/** Resolves as soon as `condition` holds; fails in the end. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
   const end = performance.now() + PATIENCE_MS
   while (!condition()) {
@@ -47,6 +47,9 @@ export async function until(condition: () => boolean, what: string): Promise<voi
     await nextTurn()
   }
 }
+
+/** Longer than a node takes that is cut off, shorter than what it may wait for while it runs. */
+const STOP_MS = 8_000
 
 export const utf8 = (text: string) => Buffer.from(text)
 
@@ -187,6 +190,7 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
         await until(() => shunned() || judge.texts(key).includes(`spam ${index}`), 'the packet was judged')
       }
       assert.ok(shunned())
+      await until(() => !spammer.status().peers.includes(judgeNetwork.status().id), 'both are apart')
       const heard = judge.received.length
       assert.ok(heard < 100)
       assert.equal(await spammer.publish(key, utf8('sincerely')), 0)
@@ -304,7 +308,7 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
       const began = performance.now()
       await Promise.all([network[Symbol.asyncDispose](), network[Symbol.asyncDispose]()])
       await network[Symbol.asyncDispose]()
-      assert.ok(performance.now() - began < 2_500)
+      assert.ok(performance.now() - began < STOP_MS)
       network.join(key)
       network.leave(key)
       assert.equal(await network.publish(key, utf8('late')), 0)
@@ -337,7 +341,7 @@ export async function publishUntilHeard(
   })
 }
 
-/** Repeats until the result is above 0; fails after a minute. */
+/** Repeats until the result is above 0; fails in the end. */
 export async function retry(attempt: () => Promise<number>): Promise<void> {
   const end = performance.now() + PATIENCE_MS
   while ((await attempt()) === 0) {

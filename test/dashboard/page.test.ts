@@ -108,7 +108,7 @@ suite('the dashboard', { skip: noChromium }, () => {
       'a point in the chart',
       async () => /Questions: last/.test(await page.locator('#chart-rate').innerText()),
       {
-        deadlineMs: 20_000,
+        deadlineMs: 60_000,
       },
     )
     await page.getByLabel('6 h').check()

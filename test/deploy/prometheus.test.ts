@@ -15,8 +15,8 @@ import { chat, postFeedback } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const DEPLOY = join(import.meta.dirname, '../../deploy')
-const START_DEADLINE_MS = 20_000
-const SCRAPE_DEADLINE_MS = 20_000
+const START_DEADLINE_MS = 60_000
+const SCRAPE_DEADLINE_MS = 60_000
 const TOKEN = 'scraped-by-prometheus-only'
 
 const missing = ['promtool', 'prometheus'].find(program => spawnSync(program, ['--version']).error)

@@ -7,7 +7,7 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { until } from '../support/poll.ts'
-import { freePort } from '../support/shell-page.ts'
+import { freePort } from '../support/ports.ts'
 import { startTestSidecar } from '../support/sidecar.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -33,7 +33,7 @@ function configuration(port: string, sidecar: string): string {
 async function startNginx(sidecar: string) {
   await using parts = new AsyncDisposableStack()
   const folder = parts.use(await tempFolder())
-  const port = await freePort()
+  const port = String(await freePort())
   writeFileSync(join(folder.path, 'nginx.conf'), configuration(port, sidecar))
   const nginx = spawn('nginx', ['-p', folder.path, '-c', 'nginx.conf', '-e', 'stderr'])
   let said = ''
@@ -65,7 +65,7 @@ async function ask(
     method: 'POST',
     headers,
     rejectUnauthorized: false,
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   })
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]

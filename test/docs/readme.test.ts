@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { findUpstream } from '../../proxy/upstream/find.ts'
-import { createShellReader, freePort, readShellBlocks } from '../support/shell-page.ts'
+import { freePort } from '../support/ports.ts'
+import { createShellReader, readShellBlocks } from '../support/shell-page.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const found = await findUpstream()
@@ -11,7 +12,7 @@ suite('README.md', () => {
     skip: found && `${found.server} runs on this machine, and would answer instead of the practice model`,
   }, async () => {
     await using folder = await tempFolder()
-    const [data, admin] = [await freePort(), await freePort()]
+    const [data, admin] = [String(await freePort()), String(await freePort())]
     await using reader = createShellReader(
       { 'npm ci\n': '', '8787': data, '8788': admin },
       { QIS_DATA: folder.path, QIS_DATA_LISTEN: `127.0.0.1:${data}`, QIS_ADMIN_LISTEN: `127.0.0.1:${admin}` },

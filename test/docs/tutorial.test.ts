@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { findUpstream } from '../../proxy/upstream/find.ts'
-import { createShellReader, freePort, readShellBlocks, shows } from '../support/shell-page.ts'
+import { freePort } from '../support/ports.ts'
+import { createShellReader, readShellBlocks, replaceAtOnce, shows } from '../support/shell-page.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const PORTS = ['4701', '4702', '8701', '8702', '8711', '8712']
@@ -15,7 +16,7 @@ suite('docs/tutorial.md', () => {
   }, async () => {
     await using folder = await tempFolder()
     const place = join(folder.path, 'two-hospitals')
-    const ports = await Promise.all(PORTS.map(async port => [port, await freePort()]))
+    const ports = await Promise.all(PORTS.map(async port => [port, String(await freePort())]))
     await using reader = createShellReader({ ...Object.fromEntries(ports), '/tmp/two-hospitals': place })
     const blocks = readShellBlocks('docs/tutorial.md')
     const answers: string[] = []
@@ -28,6 +29,11 @@ suite('docs/tutorial.md', () => {
     assert.ok(Number(after) < 0.5)
     assert.equal(unrelated, undefined)
     assert.ok(!existsSync(place))
+  })
+
+  test('gets each port that was chosen as it is, also where it holds the digits of another', () => {
+    const ports = { '4701': '18702', '8702': '24701', '/tmp/x': '/4701' }
+    assert.equal(replaceAtOnce('4701 8702 /tmp/x/4701', ports), '18702 24701 /4701/18702')
   })
 
   test('would not pass with another output', () => {

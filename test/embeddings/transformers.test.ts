@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { createTransformersEmbedder } from '../../embeddings/transformers.ts'
 import { cosine, testEmbedder } from '../contracts/embedder.ts'
 import { watchChildren } from '../support/children.ts'
+import { until } from '../support/poll.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { missing, POTION } from './shared-data.ts'
 
@@ -115,9 +116,12 @@ describe('the transformers embedder', { skip }, () => {
     const both = Promise.all([assert.rejects(inFlight, refused), assert.rejects(queued, refused)])
     watch.children[0]?.kill('SIGKILL')
     await both
-    const asked = performance.now()
+    let turned = false
+    setImmediate(() => {
+      turned = true
+    })
     await assert.rejects(embedder.embed(['c']), refused)
-    assert.ok(performance.now() - asked < 50, 'nobody waits for a worker that is being started')
+    assert.ok(!turned, 'nobody waits for a worker that is being started')
     await back.promise
     assert.deepEqual(await embedder.embed(['a']), before)
     assert.deepEqual(told, ['ERR_EMBEDDER_UNAVAILABLE', 1])
@@ -153,15 +157,18 @@ describe('the transformers embedder', { skip }, () => {
     const back = Promise.withResolvers<void>()
     await using embedder = await createTransformersEmbedder({
       model,
-      runDeadlineMs: 20,
+      runDeadlineMs: 500,
+      maxWaiting: 4_000,
       restartDelayMs: 1,
       observer: { workerLost: () => undefined, workerReplaced: () => back.resolve() },
     })
     // Not a hang, but work for a while, and to the deadline that is the same.
-    const large = embedder.embed(Array.from({ length: 250 }, (_, i) => `text ${i} `.repeat(200)))
-    await assert.rejects(large, { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /a run took longer than 20 ms/ })
+    const large = embedder.embed(Array.from({ length: 4_000 }, (_, i) => `text ${i} `.repeat(200)))
+    await assert.rejects(large, { code: 'ERR_EMBEDDER_UNAVAILABLE', message: /a run took longer than 500 ms/ })
     await back.promise
-    assert.equal((await embedder.embed(['a'])).length, 1)
+    // on a busy machine the first run of a process may be late too
+    const embedded = () => embedder.embed(['a']).catch(() => undefined)
+    assert.equal((await until('a vector', embedded)).length, 1)
   })
 
   it('gives up on a model that takes too long to load', async () => {

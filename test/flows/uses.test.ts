@@ -9,7 +9,8 @@ import { startUpstream } from '../support/upstream.ts'
 
 const AUTO = 'qis/auto'
 const ROUTE = { QIS_ROUTE: 'practice, speller', QIS_ROUTE_EXPLORE: 'off', QIS_ROUTE_PRICE_WEIGHT: '0' }
-const NETWORK_DEADLINE = { deadlineMs: 20_000 }
+/** What was published to nobody is sent again after a minute. */
+const NETWORK_DEADLINE = { deadlineMs: 150_000 }
 
 const LETTERS = ['strawberry', 'bookkeeper', 'committee', 'mississippi'].map(word => {
   const letter = word.at(-2) === 'p' ? 's' : word.includes('ee') ? 'e' : 'r'

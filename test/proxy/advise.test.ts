@@ -132,7 +132,7 @@ test('QIS_EMBEDDER=transformers advises with a real ONNX model from a folder', {
     QIS_EMBEDDER: 'transformers',
     QIS_EMBEDDER_MODEL: POTION,
     QIS_SPACE: 'potion-base-2m',
-    QIS_ADVICE_DEADLINE_MS: '2000',
+    QIS_ADVICE_DEADLINE_MS: '10000',
   })
   const first = await chat(sidecar.data, 'What should I pay in income tax?')
   assert.equal(await first.text(), CHAT_BODY)

@@ -194,7 +194,7 @@ test('QIS_EMBEDDER=minilm needs no more than its model, and advises on other wor
   await using sidecar = await startTestSidecar(upstream.url, {
     QIS_EMBEDDER: 'minilm',
     QIS_EMBEDDER_MODEL: MINILM,
-    QIS_ADVICE_DEADLINE_MS: '2000',
+    QIS_ADVICE_DEADLINE_MS: '10000',
   })
   const first = await chat(sidecar.data, 'How do I reset my password?')
   const receipt = first.headers.get('x-qis-receipt')

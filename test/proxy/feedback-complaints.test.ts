@@ -111,6 +111,27 @@ suite('feedback races its record', () => {
     )
   })
 
+  test('what several said before the answer has ended is all joined to it', async () => {
+    const { upstream: server, end } = await streaming('chatcmpl-early')
+    await using upstream = server
+    await using sidecar = await startTestSidecar(upstream.url)
+    const { rest } = await firstChunk(await chat(sidecar.data, QUESTION))
+    const said: { feedback_id: string; status: string }[] = []
+    for (const source of ['user', 'app']) {
+      const saying = { completion_id: 'chatcmpl-early', rating: 'up', source }
+      said.push(await taken(await postFeedback(sidecar.data, saying)))
+    }
+    assert.deepEqual(
+      said.map(({ status }) => status),
+      ['pending', 'pending'],
+    )
+    end()
+    await rest()
+    for (const { feedback_id: id } of said) {
+      await until('the feedback to be kept', async () => (await shown(sidecar, id)).state === 'kept')
+    }
+  })
+
   test('what waits survives a restart', async () => {
     const { upstream: server, end } = await streaming('chatcmpl-slow')
     await using upstream = server

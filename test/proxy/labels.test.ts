@@ -151,6 +151,44 @@ suite('a domain that is declared while the sidecar runs', () => {
   })
 })
 
+suite('a model that is declared while the sidecar runs', () => {
+  for (const QIS_PROFILE of ['standard', 'clinical']) {
+    test(`under ${QIS_PROFILE}: what was said before stays here, what is said from then on leaves`, async () => {
+      await using upstream = await modelServer(['llama3', 'qwen2'])
+      await using run = await startTestSidecar(upstream.url, { QIS_MODE: 'share', QIS_PROFILE })
+      await until('the list to be read', async () => (await unlisted(run.admin)).length === 0)
+      const settings = { QIS_CONFIG: 'off', QIS_DATA: run.dataDir, QIS_MODE: 'share', QIS_PROFILE, QIS_IMPLICIT: 'off' }
+      const withheld = async () =>
+        Number(
+          /^qis_outcomes_withheld_total\{reason="model"\} (\d+)$/m.exec(
+            await (await fetch(`${run.admin}/metrics`)).text(),
+          )?.[1] ?? 0,
+        )
+      const leaving = () => {
+        using database = new DatabaseSync(join(run.dataDir, 'qis.db'), { readOnly: true })
+        const rows = database.prepare('SELECT payload FROM outbox ORDER BY rowid').all()
+        return rows.map(({ payload }) => JSON.parse(String(payload)).mv as string)
+      }
+      const evidence = () => run.sidecar.router.status().evidence
+
+      const before = await askModel(run.data, 'jane-model', QUESTION)
+      await rate(run.data, before, { rating: 'down' })
+      assert.deepEqual([await withheld(), leaving(), evidence()], [1, [], 1], 'it counts here, and is counted as kept')
+
+      await run.sidecar.reload(readConfig({ ...settings, QIS_ROUTE: 'jane-model=1, llama3=1' }))
+      assert.deepEqual([await withheld(), leaving()], [1, []], 'nothing of before is let out')
+      await rate(run.data, await askModel(run.data, 'jane-model', QUESTION), { rating: 'down' })
+      assert.deepEqual([await withheld(), leaving()], [1, ['jane-model']])
+      await rate(run.data, before, { rating: 'up' })
+      assert.deepEqual([await withheld(), leaving()], [1, ['jane-model', 'jane-model']], 'a word of now is one of now')
+
+      await run.sidecar.reload(readConfig(settings))
+      await rate(run.data, await askModel(run.data, 'jane-model', QUESTION), { rating: 'down' })
+      assert.deepEqual([await withheld(), leaving().length], [2, 2], 'and not any more, once the name is taken back')
+    })
+  }
+})
+
 suite('the models of a server', () => {
   const server = (answers: Record<string, unknown>, counts = { asked: 0 }) =>
     startUpstream({

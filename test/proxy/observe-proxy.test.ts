@@ -30,7 +30,7 @@ async function post(base: string, path: string, headers: Record<string, string> 
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     agent: false,
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   })
   request.once('error', reject)
   request.once('response', response => {
@@ -228,7 +228,7 @@ suite('case 39: metric labels are bounded', () => {
             method: 'POST',
             headers: { 'content-type': 'application/json' },
             body: QUESTION.replace('M-7B', model),
-            signal: AbortSignal.timeout(10_000),
+            signal: AbortSignal.timeout(60_000),
           })
           if ((await response.text()) !== answer) return false
         }

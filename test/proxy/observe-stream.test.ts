@@ -188,7 +188,7 @@ suite('whatever comes', () => {
       const spaces = `${part}${' '.repeat(MIB / 2)}`
       const started = performance.now()
       await observeChunks([Buffer.from(`${head}data: ${line}\n\ndata: ${spaces}\n\n`)], { type: SSE_TYPE })
-      assert.ok(performance.now() - started < 500, part)
+      assert.ok(performance.now() - started < 5_000, part)
     }
   })
 })

@@ -30,7 +30,7 @@ test('a packet that came is listed with its author, and its author with it', asy
   await ask(a)
   const { requestId } = await ask(b)
   await postFeedback(b.data, { request_id: requestId, rating: 'down' })
-  await until('the packet', async () => (await get<Packets>(a, '/qis/packets')).total === 1, { deadlineMs: 20_000 })
+  await until('the packet', async () => (await get<Packets>(a, '/qis/packets')).total === 1, { deadlineMs: 150_000 })
 
   const { packets } = await get<Packets>(a, '/qis/packets')
   const { id } = b.sidecar.router.status()

@@ -189,7 +189,7 @@ async function pair(handler: UpstreamHandler, settings: Record<string, string> =
       method: 'POST',
       headers: { ...JSON_TYPE, ...headers },
       agent: false,
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(60_000),
     })
     request.end(body)
     const [response] = await once(request, 'response')

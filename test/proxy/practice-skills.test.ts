@@ -152,7 +152,7 @@ describe('practice model: skills', () => {
     for (const part of ['(', '1+', ' ', 'how many mg ', '9 ', 'leap year ', "'", 'one hundred ']) {
       answer(part.repeat(100_000))
     }
-    assert.ok(performance.now() - started < 1_000)
+    assert.ok(performance.now() - started < 10_000)
   })
 })
 

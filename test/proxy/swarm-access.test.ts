@@ -13,7 +13,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 const logger = pino({ level: 'silent' })
-const PATIENCE = { deadlineMs: 30_000 }
+const PATIENCE = { deadlineMs: 150_000 }
 
 async function someone(): Promise<string> {
   return (await generateKeyPair('Ed25519')).publicKey.toString()

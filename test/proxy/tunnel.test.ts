@@ -135,7 +135,7 @@ suite('a WebSocket through the proxy', () => {
       await until('the upstream to be asked', () => upstream.received().length > length)
       assert.equal(await open(), 1)
       go(socket)
-      await until(`the upstream to be left after ${how}`, async () => (await open()) === 0, { deadlineMs: 2_000 })
+      await until(`the upstream to be left after ${how}`, async () => (await open()) === 0)
     }
   })
 
@@ -146,7 +146,7 @@ suite('a WebSocket through the proxy', () => {
     loud.write(HANDSHAKE)
     await until('the upstream to be asked', () => upstream.received().endsWith('\r\n\r\n'))
     loud.write(Buffer.alloc(128 * 1024))
-    await once(loud, 'close', { signal: AbortSignal.timeout(5_000) })
+    await once(loud, 'close', { signal: AbortSignal.timeout(60_000) })
     assert.ok(!upstream.received().includes('\0'))
 
     await using accepting = await listenRaw(

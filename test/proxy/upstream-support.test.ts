@@ -16,7 +16,7 @@ import {
   type UpstreamMode,
 } from '../support/upstream.ts'
 
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 60_000
 
 interface SendOptions {
   method?: string

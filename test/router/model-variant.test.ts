@@ -70,7 +70,7 @@ describe('a model variant', () => {
       assert.match(modelVariant(`${suffix.repeat(300_000)}!`), new RegExp(MODEL_PATTERN))
       assert.match(modelVariant(`org/x${suffix.repeat(300_000)}`), new RegExp(MODEL_PATTERN))
     }
-    assert.ok(performance.now() - began < 1_000)
+    assert.ok(performance.now() - began < 10_000)
   })
 
   it('may always stand in a packet', () => {

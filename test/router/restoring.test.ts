@@ -63,7 +63,7 @@ describe('a store with more packets than are soon read', () => {
         },
       }),
     })
-    assert.ok(performance.now() - began < 8_000)
+    assert.ok(performance.now() - began < 60_000)
     assert.equal((await node.ask(FLIGHT)).packets, 0)
     assert.equal(node.router.status().networkUp, false)
     gate.resolve()

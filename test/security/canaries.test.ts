@@ -1,9 +1,25 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { createMarkers, findMarkers } from '../canaries/markers.ts'
 import { runCanaries } from '../canaries/run.ts'
 
 /** Twice around all kinds of request; `npm run canaries` sends ten thousand. */
 const REQUESTS = 130
+
+test('half a marker is found alone and behind a whole one, but not in one and the letters behind it', () => {
+  const ids = ['kthrhvgy', 'thrhvgys']
+  const markers = createMarkers(undefined, () => ids.shift() ?? '')
+  const [id, question] = [markers.make('completion id'), markers.make('question')]
+  const kinds = (text: string) => findMarkers(Buffer.from(text), markers).map(({ kind, encoding }) => [kind, encoding])
+  const half = question.slice(markers.stem.length)
+  assert.deepEqual(kinds(`${id}s`), [['completion id', 'plain']])
+  assert.deepEqual(kinds(`a ${half}`), [['question', 'half']])
+  assert.deepEqual(kinds(id + half), [
+    ['completion id', 'plain'],
+    ['question', 'half'],
+  ])
+  assert.deepEqual(kinds(question), [['question', 'plain']])
+})
 
 suite('canaries: what was put into requests stands nowhere but where the operator lets it', () => {
   for (const keepCorrections of [false, true]) {

@@ -23,7 +23,7 @@ suite('the log', () => {
       QIS_ADMIN_LISTEN: '127.0.0.1:0',
     })
     const ready = await until('the sidecar to be ready', () => /^.*"msg":"ready.*$/m.exec(running.out())?.[0], {
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
     })
     const { data } = JSON.parse(ready) as { data: string }
     const inHeader = Buffer.from(ESCAPES.replaceAll(/[\0\r\n]/g, '')).toString('latin1')

@@ -1,10 +1,13 @@
 /** Waits for something to become true, as a person would: by looking again, for a while. */
 
+/** A machine that is busy with other things is slow, not wrong; who waits in vain waits this long, and nobody else does. */
+export const PATIENCE_MS = 60_000
+
 /** @throws {Error} naming what was awaited, when it has not come true in time */
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  { deadlineMs = 5_000, everyMs = 10 } = {},
+  { deadlineMs = PATIENCE_MS, everyMs = 10 } = {},
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + deadlineMs
   for (;;) {

@@ -69,12 +69,12 @@ export async function startPracticeSite(settings: Record<string, string> = {}): 
     'a packet of the other',
     async () => (await site.sidecar.router.knowledge()).places.some(({ packets }) => packets > 0),
     {
-      deadlineMs: 30_000,
+      deadlineMs: 150_000,
       everyMs: 200,
     },
   )
   await until('a departure', async () => (await site.sidecar.router.ledger({ offset: 0, limit: 1 })).length > 0, {
-    deadlineMs: 30_000,
+    deadlineMs: 150_000,
     everyMs: 200,
   })
   const unrated = await ask(site, 'What is the capital of Norway?', 'geography')

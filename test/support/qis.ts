@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 
 const MAIN = join(import.meta.dirname, '../../cli/main.ts')
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 120_000
 
 export interface QisProcess extends AsyncDisposable {
   readonly child: ChildProcess

@@ -2,12 +2,17 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** Sends these bytes as they are, and gives all that came until the connection ended or the time was over. */
-export async function sendRaw(url: string, bytes: string | Buffer, deadlineMs = 5_000): Promise<string> {
+/** Sends these bytes as they are, and gives all that came until the connection ended, it was enough, or the time was over. */
+export async function sendRaw(
+  url: string,
+  bytes: string | Buffer,
+  { deadlineMs = 30_000, enough = (_received: string): boolean => false } = {},
+): Promise<string> {
   const socket = openRaw(url)
   let received = ''
   socket.setEncoding('latin1').on('data', part => {
     received += part
+    if (enough(received)) socket.destroy()
   })
   socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   const late = setTimeout(() => socket.destroy(), deadlineMs)

@@ -129,11 +129,11 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { path(name: 
   }
 }
 
-/** Resolves as soon as `condition` holds; fails after ten seconds. */
+/** Resolves as soon as `condition` holds; fails after a minute. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 60_000
   while (!(await condition())) {
-    if (performance.now() > end) assert.fail(`waited ten seconds in vain until ${what}`)
+    if (performance.now() > end) assert.fail(`waited a minute in vain until ${what}`)
     await nextTurn()
   }
 }

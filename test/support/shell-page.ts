@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { until } from './poll.ts'
 
@@ -74,8 +73,7 @@ export interface ShellReader extends AsyncDisposable {
 export function createShellReader(replace: Record<string, string>, settings: Record<string, string> = {}): ShellReader {
   const terminals = new Map<string, Terminal>()
   let requestId = 'qis-…'
-  const substitute = (text: string) =>
-    Object.entries(replace).reduce((all, [from, to]) => all.replaceAll(from, to), text)
+  const substitute = (text: string) => replaceAtOnce(text, replace)
 
   async function leave(): Promise<void> {
     const left = [...terminals.values()]
@@ -100,6 +98,13 @@ export function createShellReader(replace: Record<string, string>, settings: Rec
     leave,
     [Symbol.asyncDispose]: leave,
   }
+}
+
+/** What was put in is not looked at again: a port that was chosen may hold the digits of one that the page names. */
+export function replaceAtOnce(text: string, replace: Record<string, string>): string {
+  const escaped = Object.keys(replace).map(from => from.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+  if (escaped.length === 0) return text
+  return text.replace(new RegExp(escaped.join('|'), 'g'), found => replace[found] ?? found)
 }
 
 /** Ends what commands have written, which may end without a new line. */
@@ -151,14 +156,4 @@ class Terminal {
     await closed
     clearTimeout(late)
   }
-}
-
-/** For pages that name ports, since nothing but the page tells one command what another chose. */
-export async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return String(port)
 }

@@ -25,7 +25,7 @@ export interface UpstreamRequest {
   readonly body: Promise<ReceivedBody>
   /**
    * Settles when the answer is through or the client has gone; `aborted` tells which. Rejects when neither has happened
-   * within 5 s of asking, so that a proxy which forgets the upstream fails its test instead of hanging it.
+   * within a minute of asking, so that a proxy which forgets the upstream fails its test instead of hanging it.
    */
   readonly closed: Promise<{ aborted: boolean }>
   /** When the client left before the answer was through; `performance.now()`, as are all times here. */
@@ -42,8 +42,8 @@ export interface Recorder {
   released(): Promise<void>
 }
 
-/** How long a test waits for what should happen at once. */
-export const DEADLINE_MS = 5_000
+/** How long a test waits for what should happen at once, on a machine that is busy with other things. */
+export const DEADLINE_MS = 60_000
 
 export function createRecord(
   incoming: IncomingMessage,

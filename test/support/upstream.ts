@@ -38,7 +38,7 @@ export interface Upstream extends AsyncDisposable {
   /** Drops what it remembers of requests, for runs of very many. */
   forget(): void
   /**
-   * The earliest request not yet handed out, as soon as its headers have arrived. Waits 5 s unless told.
+   * The earliest request not yet handed out, as soon as its headers have arrived. Waits a minute unless told.
    *
    * @param options.path passes over those for others, such as what the sidecar asks for itself
    */

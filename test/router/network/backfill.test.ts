@@ -103,7 +103,7 @@ suite('a peer that was asked', () => {
   })
 
   test('and did not answer takes no other’s place: another is asked instead', async () => {
-    const { backfill, known, called } = holding(packets(2), [0], { refillMs: 300, subscribers: ['dead', 'other'] })
+    const { backfill, known, called } = holding(packets(2), [0], { refillMs: 3_000, subscribers: ['dead', 'other'] })
     backfill.refill(key, peer('dead'))
     await until('the packets', () => known.size === 2)
     assert.deepEqual(called, ['dead', 'other'])

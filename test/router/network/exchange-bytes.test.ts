@@ -9,7 +9,7 @@ import { createRateLimit } from '../../../router/network/rate-limit.ts'
 import { quiet, startBareNode } from './swarm.ts'
 
 const KEY = routingKey('0123abcd', 'general', 0xa9)
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 60_000
 /** Of one byte, of 127, and of 128, where a length takes its second byte. */
 const PACKETS = [1, 127, 128].map(length => Buffer.alloc(length, length))
 

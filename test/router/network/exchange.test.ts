@@ -13,7 +13,7 @@ import { quiet, startBareNode } from './swarm.ts'
 const key = routingKey('0123abcd', 'legal', 42)
 const OPTIONS = { pageSize: 4, maxPackets: 10, pageDeadlineMs: 20_000 }
 /** Where somebody is to be given up: long enough for a connection between two busy threads, short beside our patience. */
-const HASTY = { pageDeadlineMs: 250 }
+const HASTY = { pageDeadlineMs: 1_000 }
 const PATIENCE_MS = 30_000
 const patience = () => AbortSignal.timeout(PATIENCE_MS)
 const held = (count: number) => Array.from({ length: count }, (_, index) => utf8(`held ${index}`))

@@ -19,6 +19,9 @@ import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
 
+/** After which the victim hangs up: long enough for an honest handshake on a busy machine. */
+const HASTY_MS = 3_000
+
 /** A network that has joined the key, and a peer that honest nodes and hostile ones may compete for. */
 async function besieged(options: Libp2pNetworkOptions = {}) {
   const stack = new AsyncDisposableStack()
@@ -126,7 +129,7 @@ suite('a malformed frame', () => {
   ]
   for (const [where, before] of handshakes) {
     test(`${where}, harms nobody, and is counted`, async () => {
-      await using siege = await besieged({ dialDeadlineMs: 3_000 })
+      await using siege = await besieged({ dialDeadlineMs: HASTY_MS })
       const { port, address } = hostOf(siege)
       const callers = RUBBISH.map(([, bytes]) => {
         const socket = connect(port, address)
@@ -160,7 +163,7 @@ suite('a malformed frame', () => {
   })
 
   test('in the place of the name of a protocol, harms nobody', async () => {
-    await using siege = await besieged({ dialDeadlineMs: 500 })
+    await using siege = await besieged({ dialDeadlineMs: HASTY_MS })
     await using rogue = await startBareNode()
     const connection = await rogue.dial(addressOf(siege.victim))
     const { muxer } = connection as unknown as { muxer: StreamMuxer }
@@ -206,7 +209,7 @@ function blurting(bytes: Uint8Array): () => StreamMuxerFactory {
 
 suite('a peer that wears others out', () => {
   test('by connecting and saying nothing: it is cut, and counted', async () => {
-    await using siege = await besieged({ dialDeadlineMs: 300 })
+    await using siege = await besieged({ dialDeadlineMs: HASTY_MS })
     const { port, address } = hostOf(siege)
     const sockets = Array.from({ length: 20 }, () => connect(port, address))
     await Promise.all(sockets.map(ended))
@@ -224,7 +227,8 @@ suite('a peer that wears others out', () => {
       services: { identify: identify() },
     })
     try {
-      await mute.dial(addressOf(siege.victim))
+      // it may be cut before it knows that it was connected
+      await mute.dial(addressOf(siege.victim)).catch(() => {})
       await until(() => siege.events.includes('connection_silent'), 'it is counted')
       await until(() => mute.getConnections().length === 0, 'it is cut')
     } finally {

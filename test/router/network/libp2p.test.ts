@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { suite, test } from 'node:test'
 import { type RoutingKey, routingKey, toCid, toTopic } from '../../../router/keyspace.ts'
 import { publishUntilHeard, recorder, retry, until, utf8 } from '../../contracts/network.ts'
+import { freePort } from '../../support/ports.ts'
 import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
@@ -58,13 +59,7 @@ suite('finding each other', () => {
 
   test('a bootstrap peer may be named without its id, and may come up later', async () => {
     await using swarm = createLibp2pSwarm()
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    assert.ok(address !== null && typeof address === 'object')
-    server.close()
-    await once(server, 'close')
-    const place = `/ip4/127.0.0.1/tcp/${address.port}`
+    const place = `/ip4/127.0.0.1/tcp/${await freePort()}`
     const waiting = await swarm.add(recorder(), { bootstrap: [place, place.replace('127.0.0.1', '127.0.0.2')] })
     const late = await swarm.add(recorder(), { listen: [place], bootstrap: [] })
     await until(() => waiting.status().peers.includes(late.status().id), 'the two connected')
@@ -165,7 +160,7 @@ suite('starting and stopping', () => {
       cwd: new URL('../../..', import.meta.url),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    const deadline = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    const deadline = setTimeout(() => child.kill('SIGKILL'), 60_000)
     let output = ''
     child.stdout.on('data', chunk => {
       output += chunk
@@ -193,11 +188,15 @@ suite('peers that fail or misbehave', () => {
     const leaving = vanishing.map(network => network[Symbol.asyncDispose]())
     const began = performance.now()
     await Promise.all([sender.publish(key, utf8('meanwhile')), sender.backfill(key), ...leaving])
-    assert.ok(performance.now() - began < 4_000)
+    // a dial that nobody ended would take 5 s, a page of a backfill that nobody sends as long, all of it 30 s
+    assert.ok(performance.now() - began < 15_000)
     await until(() => survivor.texts(key).includes('meanwhile'), 'the packet arrived all the same')
     await sender.publish(key, utf8('afterwards'))
     await until(() => survivor.texts(key).includes('afterwards'), 'so did the next')
   })
+
+  /** What else might be waited for takes longer. */
+  const IN_VAIN_MS = 10_000
 
   test('a publisher waits no longer than its deadline for peers that are gone', async () => {
     await using swarm = createLibp2pSwarm()
@@ -211,11 +210,15 @@ suite('peers that fail or misbehave', () => {
       return 0
     })
     await gone[Symbol.asyncDispose]()
-    const sender = await swarm.add(recorder(), { meetDeadlineMs: 300 })
+    const sender = await swarm.add(recorder(), {
+      meetDeadlineMs: 300,
+      queryDeadlineMs: 2 * IN_VAIN_MS,
+      dialDeadlineMs: 2 * IN_VAIN_MS,
+    })
     await until(() => sender.status().peers.length > 0, 'the sender connected')
     const began = performance.now()
     assert.equal(await sender.publish(key, utf8('too late')), 0)
-    assert.ok(performance.now() - began < 1_000)
+    assert.ok(performance.now() - began < IN_VAIN_MS)
     await assert.rejects(sender.publish(key, utf8('never'), { signal: AbortSignal.abort() }), { name: 'AbortError' })
   })
 
@@ -247,11 +250,13 @@ suite('peers that fail or misbehave', () => {
     const flooder = await swarm.add(recorder())
     network.join(key)
     await publishUntilHeard(flooder, key, victim)
+    const began = performance.now()
     for (let index = 0; index < 200; index += 1) await flooder.publish(key, utf8(`flood ${index}`))
     const control = await swarm.add(recorder())
     await publishUntilHeard(control, key, victim)
     const heard = victim.received.filter(packet => packet.text.startsWith('flood'))
-    assert.ok(heard.length >= 10 && heard.length < 40, `${heard.length} of 200 were heard`)
+    const due = 2 * ((performance.now() - began) / 1_000)
+    assert.ok(heard.length >= 10 && heard.length < 40 + due, `${heard.length} of 200 were heard`)
   })
 
   test('no more peers connect than are allowed', async () => {
@@ -260,8 +265,17 @@ suite('peers that fail or misbehave', () => {
     const visitors = await Promise.all([startBareNode(), startBareNode(), startBareNode(), startBareNode()])
     try {
       await Promise.allSettled(visitors.map(visitor => visitor.dial(addressOf(network))))
-      await until(() => visitors.filter(visitor => visitor.getConnections().length > 0).length === 2, 'two are left')
-      assert.equal(network.status().peers.length, 2)
+      const left = () => visitors.filter(visitor => visitor.getConnections().length > 0)
+      await until(
+        () => left().length === 2 && network.status().peers.length === 2,
+        'two are left, seen from both sides',
+      )
+      assert.deepEqual(
+        left()
+          .map(visitor => visitor.peerId.toString())
+          .toSorted(),
+        network.status().peers.toSorted(),
+      )
     } finally {
       await Promise.all(visitors.map(visitor => visitor.stop()))
     }
@@ -289,7 +303,11 @@ suite('catching up', () => {
     const network = await swarm.add(recorder(), { backfillPackets: 100, pageSize: 30 })
     await until(() => network.status().peers.length > 0, 'connected')
     let count = 0
-    await retry(async () => (count = await network.backfill(key)))
+    // one that was broken off on a busy machine brought less
+    await retry(async () => {
+      count = await network.backfill(key)
+      return count < 100 ? 0 : 1
+    })
     assert.equal(count, 100)
   })
 })

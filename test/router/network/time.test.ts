@@ -12,7 +12,7 @@ import { tempFolder } from '../../support/temp-folder.ts'
 import { addressOf, createLibp2pSwarm, quiet, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
-const PATIENCE = { deadlineMs: 30_000, everyMs: 50 }
+const PATIENCE = { deadlineMs: 150_000, everyMs: 50 }
 
 suite('an idle swarm', () => {
   test('still finds and fills a newcomer when what was announced has aged several times over', async () => {
