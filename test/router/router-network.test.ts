@@ -139,6 +139,32 @@ describe('the outbox', () => {
     await until(() => a.sent.length === 2, 'the second followed')
   })
 
+  it('lets no packet wait until somebody is found who wants another', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const swarm = createMemorySwarm()
+    const found = Promise.withResolvers<void>()
+    let searched: string | undefined
+    await using a = await startNode(swarm, {
+      wrap: network => ({
+        ...network,
+        async publish(key, ...args) {
+          searched ??= key
+          if (key === searched) await found.promise
+          return network.publish(key, ...args)
+        },
+      }),
+    })
+    await using b = await startNode(swarm)
+    await b.ask(TRAIN)
+    await b.ask(LINKED_LIST)
+    await a.learn(TRAIN)
+    await until(() => searched !== undefined, 'somebody is looked for')
+    await a.learn(LINKED_LIST)
+    await until(() => b.accepted.length === 1, 'the other arrived')
+    found.resolve()
+    await until(() => b.accepted.length === 2, 'and then the first')
+  })
+
   it('is looked through every five seconds, and what has expired is swept every ten minutes', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const swarm = createMemorySwarm()
