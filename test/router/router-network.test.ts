@@ -141,10 +141,9 @@ describe('the outbox', () => {
 
   it('lets no packet wait until somebody is found who wants another', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
-    const swarm = createMemorySwarm()
     const found = Promise.withResolvers<void>()
     let searched: string | undefined
-    await using a = await startNode(swarm, {
+    await using a = await startNode(createMemorySwarm(), {
       wrap: network => ({
         ...network,
         async publish(key, ...args) {
@@ -154,15 +153,12 @@ describe('the outbox', () => {
         },
       }),
     })
-    await using b = await startNode(swarm)
-    await b.ask(TRAIN)
-    await b.ask(LINKED_LIST)
     await a.learn(TRAIN)
     await until(() => searched !== undefined, 'somebody is looked for')
     await a.learn(LINKED_LIST)
-    await until(() => b.accepted.length === 1, 'the other arrived')
+    await until(() => a.sent.length === 1, 'the other was handed over')
     found.resolve()
-    await until(() => b.accepted.length === 2, 'and then the first')
+    await until(() => a.sent.length === 2, 'and then the first')
   })
 
   it('is looked through every five seconds, and what has expired is swept every ten minutes', async t => {
