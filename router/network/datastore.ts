@@ -81,9 +81,12 @@ export class BoundedDatastore extends BaseDatastore {
     }
   }
 
-  /** Leaves out those without a peer record: with one of them in its list, kad-dht answers no request for the key. */
+  /**
+   * Those that announced themselves last come first, as they are the likeliest to be there, and kad-dht asks for no more
+   * than twenty. Leaves out those without a peer record: with one of them in its list, kad-dht answers no request for the key.
+   */
   *#providersOf(provided: string): Generator<Pair> {
-    for (const [peer, value] of this.#providers.get(provided)?.entries() ?? []) {
+    for (const [peer, value] of this.#providers.get(provided)?.entries().reverse() ?? []) {
       const record = `/peers/${peerIdFromString(peer).toCID().toString()}`
       if (this.#records.get(record) !== undefined) yield { key: new Key(`/dht/provider/${provided}/${peer}`), value }
     }

@@ -94,14 +94,23 @@ export function createDiscovery(
 
   async function meet(key: RoutingKey, signal: AbortSignal): Promise<number> {
     const known = new Set(subscribers(key).map(String))
-    const dials: Promise<boolean>[] = []
+    const wanted = lacking(key)
+    const dials = new Set<Promise<void>>()
+    let met = 0
+    const dial = async (peer: PeerId) => {
+      if (await connected(peer, signal)) met += 1
+    }
     for await (const peer of find(key, signal)) {
       if (known.has(peer.toString())) continue
       known.add(peer.toString())
-      dials.push(connected(peer, signal))
-      if (dials.length >= lacking(key)) break
+      const dialling = dial(peer).finally(() => dials.delete(dialling))
+      dials.add(dialling)
+      // one that has gone makes room for the next
+      while (dials.size > 0 && met + dials.size >= wanted) await Promise.race(dials)
+      if (met >= wanted) break
     }
-    return (await Promise.all(dials)).filter(Boolean).length
+    await Promise.all(dials)
+    return met
   }
 
   function announce(key: RoutingKey): void {

@@ -36,6 +36,7 @@ export const STREAM_LIMITS = {
 const MAX_PEER_STREAMS = 128
 /** At the score −80 gossipsub ignores a peer, at −50 it sends it nothing, at −10 it tells it of nothing. */
 const GUILTY_SCORE = -80
+const RETAIN_SCORE_MS = 300_000
 /** Handshakes a second with one host, since sites share an address behind NAT, and how many of all may be under way. */
 export const HANDSHAKES = { perHostSecond: 32, pending: 192 }
 
@@ -136,6 +137,8 @@ export async function createNode(components: NodeComponents, options: NodeOption
           // what a peer did wrong in any protocol, gossip or not
           appSpecificScore: guilt,
           appSpecificWeight: GUILTY_SCORE,
+          // what counts of a peer that has gone is remembered by us; gossipsub would keep the rest for an hour
+          retainScore: RETAIN_SCORE_MS,
         },
       }),
     },

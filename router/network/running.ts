@@ -7,6 +7,7 @@ import { createBackfill } from './backfill.ts'
 import { createBackground } from './background.ts'
 import { startBootstrap } from './bootstrap.ts'
 import { createCompany } from './company.ts'
+import { tendContacts } from './contacts.ts'
 import { deadline, within } from './deadline.ts'
 import { createDiscovery } from './discovery.ts'
 import type { NetworkEvent } from './events.ts'
@@ -183,6 +184,7 @@ export async function startNetwork(
     settings,
   )
   chargeDhtRequests(node, peer => throttle.charge(peer, DHT_REQUEST_COST))
+  tendContacts({ node, logger })
 
   try {
     await node.handle(SYNC_PROTOCOL, exchange.serve, {

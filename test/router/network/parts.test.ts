@@ -284,6 +284,18 @@ suite('the datastore', () => {
     assert.equal(names(store, '/dht/provider').length, 4, 'all of them, when it comes to renewing')
   })
 
+  test('names those first who announced themselves last', async () => {
+    const store = new BoundedDatastore()
+    const peers = [await somePeer(), await somePeer(), await somePeer()]
+    for (const { id, record } of [...peers, ...peers.slice(0, 1)]) {
+      store.put(record, value)
+      store.put(provider('k', id), value)
+    }
+    const [again, oldest, newest] = peers
+    const expected = [again, newest, oldest].map(peer => provider('k', peer?.id ?? '').toString())
+    assert.deepEqual(names(store, '/dht/provider/k'), expected)
+  })
+
   test('forgets what was used longest ago, and never exceeds its bounds', async () => {
     const store = new BoundedDatastore({ maxRecords: 3, maxKeys: 2, maxProvidersPerKey: 2 })
     for (const name of ['a', 'b', 'c']) store.put(new Key(`/peers/${name}`), value)

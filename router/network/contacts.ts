@@ -1,0 +1,60 @@
+/**
+ * Keeps the DHT's table of contacts small and alive. kad-dht asks a contact whether it is still there only when its part of
+ * the table is full, so that peers which have gone stay in it, are named to others and are called by every look-up; and
+ * what it keeps of each are a few bytes cut from pooled buffers of 64 KiB, which stay in memory as long as the contact does.
+ */
+import type { PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { Logger } from '../telemetry.ts'
+import type { Node } from './node.ts'
+
+/** What kad-dht has, and its types do not show. */
+interface Internals {
+  network: { sendRequest: Ask; sendMessage: Ask }
+  routingTable: EventTarget & {
+    kb: { add(peer: PeerId, options?: object): Promise<void> }
+    remove(peer: PeerId): Promise<void>
+    /** The nearest that ever answered, to which the node wants to stay connected; there once it has started. */
+    closestPeerTagger: { newPeers?: { peerDistances: { peer: { id: PeerId }; distance: Uint8Array }[] } }
+  }
+}
+type Ask = (to: PeerId, message: object, options: { signal?: AbortSignal }) => AsyncGenerator<{ name: string }>
+
+export function tendContacts({ node, logger }: { node: Node; logger: Logger }): void {
+  const { network, routingTable } = node.services.dht as unknown as Internals
+
+  /** One that cannot be reached, unless it is we who are cut off. */
+  function drop(contact: PeerId): void {
+    if (node.getConnections(contact).length > 0 || node.getConnections().length === 0) return
+    routingTable
+      .remove(contact)
+      .catch(error => logger.debug({ err: error, peer: contact.toString() }, 'a contact could not be dropped'))
+  }
+
+  const noticing = (ask: Ask): Ask =>
+    async function* (to, message, options) {
+      for await (const event of ask(to, message, options)) {
+        // who is asked for something that is no longer wanted has not failed
+        if (event.name === 'QUERY_ERROR' && !options.signal?.aborted) drop(to)
+        yield event
+      }
+    }
+  network.sendRequest = noticing(network.sendRequest.bind(network))
+  network.sendMessage = noticing(network.sendMessage.bind(network))
+
+  const { kb } = routingTable
+  const add = kb.add.bind(kb)
+  kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
+
+  const { closestPeerTagger } = routingTable
+  routingTable.addEventListener('peer:add', () => {
+    for (const near of closestPeerTagger.newPeers?.peerDistances ?? []) {
+      if (near.distance.buffer.byteLength > near.distance.byteLength) near.distance = new Uint8Array(near.distance)
+    }
+  })
+  routingTable.addEventListener('peer:remove', event => {
+    const { detail: gone } = event as CustomEvent<PeerId>
+    const { newPeers } = closestPeerTagger
+    if (newPeers) newPeers.peerDistances = newPeers.peerDistances.filter(({ peer }) => !peer.id.equals(gone))
+  })
+}
