@@ -126,10 +126,11 @@ export function createApiDescription(): ApiDescription {
 
 function parametersOf(schema: JsonSchema | undefined, where: 'path' | 'query'): object[] {
   const properties = (schema?.properties ?? {}) as Record<string, JsonSchema>
+  const needed = (schema?.required ?? []) as readonly string[]
   return Object.entries(properties).map(([name, { description, ...given }]) => ({
     name,
     in: where,
-    required: where === 'path',
+    required: where === 'path' || needed.includes(name),
     ...(description !== undefined && { description }),
     schema: given,
   }))

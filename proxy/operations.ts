@@ -30,7 +30,7 @@ const WELL = {
   properties: { status: { enum: ['ok', 'ready', 'stopping'] } },
 }
 const OBJECT = { type: 'object' }
-const OFFSET = { offset: { type: 'integer', minimum: 0 } }
+const OFFSET = { offset: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } }
 /** Of a list that has to be asked for piece by piece. */
 const PAGE = 100
 /** Nothing here is large or slow; who takes longer to ask is not asking. */
@@ -131,7 +131,7 @@ interface Paged<More = object> {
 
 function pageOf({ offset: text = '0' }: { offset?: string }): { offset: number; limit: number } {
   const offset = Number(text)
-  if (!Number.isSafeInteger(offset) || offset < 0) {
+  if (text === '' || !Number.isSafeInteger(offset) || offset < 0) {
     throw new HttpError('invalid_field', 'offset must be a whole number from 0', { field: 'offset' })
   }
   return { offset, limit: PAGE }

@@ -79,7 +79,9 @@ function readLimit(text = String(DEFAULT_PAGE)): number {
 
 /** Unix seconds, or a date as ISO 8601 has it. */
 function readTime(name: string, text: string): number {
-  const time = /^\d{1,12}$/.test(text) ? Number(text) : Math.floor(Date.parse(text) / 1000)
+  // What else Date.parse can make something of, as -1, is no date to anybody.
+  const date = /^\d{4}-/.test(text) ? text : ''
+  const time = /^\d{1,12}$/.test(text) ? Number(text) : Math.floor(Date.parse(date) / 1000)
   if (!Number.isSafeInteger(time) || time < 0) throw wrong(name, 'Unix seconds or a date like 2026-01-31T12:00:00Z')
   return time
 }

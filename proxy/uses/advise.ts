@@ -23,7 +23,7 @@ const DEADLINE_MS = 2_000
 const MAX_SUPPOSED = 64
 
 const modelName = Type.String({ minLength: 1, maxLength: 256, description: 'must be the name of a model' })
-const Body = Type.Object(
+export const adviceBody = Type.Object(
   {
     text: Type.String({ minLength: 1, maxLength: MAX_TEXT_CHARS, description: 'must be the text of a question' }),
     model: Type.Optional(modelName),
@@ -38,7 +38,7 @@ const Body = Type.Object(
   },
   { additionalProperties: false, description: 'must be an object of text, model or models, and domain' },
 )
-const bodyCheck = TypeCompiler.Compile(Body)
+const bodyCheck = TypeCompiler.Compile(adviceBody)
 
 export interface AdviceEndpoint {
   /** @throws {HttpError} */

@@ -35,7 +35,7 @@ const Document = Type.Object(
   { description: 'must be a text, or an object with text and perhaps source' },
 )
 /** Other members are passed over: clients of other services send a few that mean nothing here. */
-const Body = Type.Object(
+export const rerankBody = Type.Object(
   {
     query: Type.String({ minLength: 1, maxLength: MAX_TEXT_CHARS, description: 'must be a text' }),
     documents: Type.Array(Type.Unknown(), {
@@ -49,7 +49,7 @@ const Body = Type.Object(
   },
   { description: 'must be an object of query and documents' },
 )
-const bodyCheck = TypeCompiler.Compile(Body)
+const bodyCheck = TypeCompiler.Compile(rerankBody)
 const documentCheck = TypeCompiler.Compile(Document)
 
 interface ReadDocument {

@@ -5,9 +5,9 @@ import { guard } from '../access/guard.ts'
 import { HttpError } from '../errors.ts'
 import { parseJsonBodies } from '../feedback/item-routes.ts'
 import { originCheck } from '../feedback/origins.ts'
-import { type ApiDescription, described } from '../openapi.ts'
-import type { AdviceEndpoint } from './advise.ts'
-import type { RerankEndpoint } from './rerank.ts'
+import { type ApiDescription, described, type RouteSchema } from '../openapi.ts'
+import { type AdviceEndpoint, adviceBody } from './advise.ts'
+import { type RerankEndpoint, rerankBody } from './rerank.ts'
 
 export interface UsesRouteComponents {
   advice: AdviceEndpoint
@@ -50,22 +50,22 @@ export function usesRoutes({ advice, rerank, access, api }: UsesRouteComponents,
       throw new HttpError('unauthorized', 'a token for feedback or the admin token is needed')
     })
     parseJsonBodies(app)
-    const describe = (summary: string, bodyLimit: number) => ({
+    const describe = (summary: string, body: RouteSchema['body'] & object, bodyLimit: number) => ({
       ...described({
         summary,
         description: `${WHO_MAY} A body has ${bodyLimit} bytes at most.`,
-        body: OBJECT,
+        body,
         response: { 200: OBJECT },
       }),
       bodyLimit,
     })
     app.post(
       '/qis/advise',
-      describe('What is known about a question, without asking it', MAX_QUESTION_BYTES),
+      describe('What is known about a question, without asking it', adviceBody, MAX_QUESTION_BYTES),
       serve(advice),
     )
     // The second and third are where clients of Cohere and Jina ask, given /qis for a base.
     for (const path of ['/qis/rerank', '/qis/v1/rerank', '/qis/v2/rerank'])
-      app.post(path, describe('Documents in a better order', MAX_DOCUMENTS_BYTES), serve(rerank))
+      app.post(path, describe('Documents in a better order', rerankBody, MAX_DOCUMENTS_BYTES), serve(rerank))
   }
 }

@@ -289,6 +289,7 @@ suite('lists of feedback', () => {
       ['limit=501', 'limit'],
       ['rating=meh', 'rating'],
       ['since=soon', 'since'],
+      ['until=-1', 'until'],
       ['cursor=x', 'cursor'],
       ['colour=red', 'colour'],
       ['model=', 'model'],

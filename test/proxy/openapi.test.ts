@@ -10,6 +10,7 @@ interface Operation {
   servers: { url: string }[]
   responses: Record<string, unknown>
   parameters?: { name: string; in: string; required: boolean }[]
+  requestBody?: { content: Record<string, { schema: { required?: string[] } }> }
   security: object[]
 }
 
@@ -47,6 +48,12 @@ suite('the description of our endpoints', () => {
     assert.equal(document.paths['/qis/feedback']?.get?.servers[0]?.url, sidecar.admin)
     assert.deepEqual(document.paths['/healthz']?.get?.security, [])
     assert.ok(!names.some(name => name.includes('*')))
+    const needs = (path: string) =>
+      document.paths[path]?.post?.requestBody?.content['application/json']?.schema.required
+    assert.deepEqual(needs('/qis/advise'), ['text'])
+    assert.deepEqual(needs('/qis/rerank'), ['query', 'documents'])
+    const [codes] = document.paths['/qis/topics']?.get?.parameters ?? []
+    assert.deepEqual([codes?.name, codes?.required], ['codes', true])
   })
 
   test('has routes that say nothing of themselves as well, and tells which methods a path has', async () => {

@@ -47,7 +47,7 @@ test('a page or a cell that makes no sense is refused, by name', async () => {
   await using upstream = await answering()
   await using sidecar = await startTestSidecar(upstream.url)
   for (const path of ['/qis/peers', '/qis/packets', '/qis/ledger']) {
-    for (const offset of ['-1', '1.5', 'x']) {
+    for (const offset of ['-1', '1.5', 'x', '']) {
       await refused(await fetch(`${sidecar.admin}${path}?offset=${offset}`), 422, 'invalid_field', 'offset')
     }
   }
