@@ -12,12 +12,14 @@ const values = readArguments(import.meta.filename, {
   json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
   minutes: { type: 'string', default: '60', help: 'how long; an hour for figures that are reported' },
   nodes: { type: 'string', default: '16', help: 'in the one process' },
+  records: { type: 'string', help: 'peers that each remembers; few, to go past that bound in minutes' },
   'replace-ms': { type: 'string', default: '5000', help: 'between two replacements, ms' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)
 const nodes = Number(values.nodes)
 const minutes = Number(values.minutes)
 const replaceMs = Number(values['replace-ms'])
+const bounds = values.records === undefined ? {} : { maxRecords: Number(values.records) }
 
 const KEYS = Array.from({ length: 8 }, (_, cell) => routingKey('0123abcd', 'general', cell))
 const KEYS_A_NODE = 3
@@ -33,7 +35,7 @@ let replaced = 0
 
 async function startNode(bootstrap: string[]): Promise<Libp2pNetwork> {
   const privateKey = await generateKeyPair('Ed25519')
-  const network = createLibp2pNetwork({ privateKey, logger: quiet }, { bootstrap })
+  const network = createLibp2pNetwork({ privateKey, logger: quiet }, { bootstrap, ...bounds })
   await network.start({
     receive: async () => {
       received += 1

@@ -56,6 +56,7 @@ export interface NodeOptions {
   announce: string[]
   dhtMode: 'auto' | 'server' | 'client'
   maxConnections: number
+  maxRecords: number
   /** A peer that does not answer a dial or a handshake within this time is given up. */
   dialDeadlineMs: number
   /** How long others keep what this node announces, and it what they do. */
@@ -71,7 +72,7 @@ export interface NodeOptions {
 /** A node that is not started yet. */
 export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
   const { privateKey, gate, throttle, handshakes, guilt, onNeighbour } = components
-  const { capture, dialDeadlineMs, maxConnections, metrics, recordMs, swarmKey } = options
+  const { capture, dialDeadlineMs, maxConnections, maxRecords, metrics, recordMs, swarmKey } = options
   const encrypter = throttle.metered(noise())
 
   return createLibp2p({
@@ -81,7 +82,7 @@ export async function createNode(components: NodeComponents, options: NodeOption
     // libp2p's own names the versions of Node and libp2p to every peer
     nodeInfo: { name: 'qis', version: '1', userAgent: 'qis/1' },
     addresses: { listen: options.listen, announce: options.announce },
-    datastore: new BoundedDatastore(),
+    datastore: new BoundedDatastore({ maxRecords }),
     // libp2p dates an address from when it was first seen, however often it is announced again: any finite age hides a
     // peer that stays up for longer. The datastore bounds what is kept.
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: recordMs * (25 / 24) },

@@ -39,6 +39,8 @@ export interface Libp2pNetworkOptions extends Access {
   /** File in which addresses of peers are kept, to find the swarm again when nobody of `bootstrap` is there. */
   addressBook?: string
   maxConnections?: number
+  /** Peers of whom is remembered what they are and where; those unused for longest are forgotten first. */
+  maxRecords?: number
   /** Shown every byte above encryption, for an audit. */
   capture?: Capture
   /** Counts what libp2p does, for a measurement. */
@@ -92,6 +94,7 @@ export const DEFAULTS = {
   mdns: false,
   dhtMode: 'server',
   maxConnections: 64,
+  maxRecords: 5_000,
   peersPerKey: 6,
   meetDeadlineMs: 2_000,
   dialDeadlineMs: 5_000,
