@@ -80,7 +80,9 @@ function compare(stream: MessageStream, known: (isGreeting: boolean) => void): v
   let heard = 0
   overhear(stream, 'message', event => {
     if (heard >= GREETING.length) return
-    const bytes = (event as StreamMessageEvent).data.subarray(0, GREETING.length - heard)
+    const { data } = event as StreamMessageEvent
+    // a list of bytes throws where an array is cut short
+    const bytes = data.subarray(0, Math.min(data.byteLength, GREETING.length - heard))
     const isSame = GREETING.subarray(heard, heard + bytes.length).equals(bytes)
     heard = isSame ? heard + bytes.length : GREETING.length
     if (heard === GREETING.length) known(isSame)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { suite, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { routingKey } from '../../../router/keyspace.ts'
 import type { NetworkEvent } from '../../../router/network/events.ts'
@@ -53,6 +55,30 @@ suite('a swarm closed by a key', () => {
       return friend
     })
     assert.equal(events.length, 2, 'who has the key is none of them')
+  })
+
+  test('is told of one who greets in small pieces, too', async () => {
+    await using swarm = createLibp2pSwarm()
+    const events: NetworkEvent[] = []
+    const site = await swarm.add(recorder(), {
+      swarmKey: createSwarmKey(),
+      dialDeadlineMs: 60_000,
+      observer: { networkEvent: event => events.push(event) },
+    })
+    const [, host = '', port] = /ip4\/([^/]+)\/tcp\/(\d+)/.exec(String(addressOf(site))) ?? []
+    const stranger = connect({ host, port: Number(port), noDelay: true })
+    // it is cut in the middle of what it says, or after it
+    stranger.on('error', () => {})
+    try {
+      for (const letter of '\u0013/multistream/1.0.0\n') {
+        stranger.write(letter)
+        await wait(5)
+      }
+      await until(() => events.length > 0, 'it is counted')
+    } finally {
+      stranger.destroy()
+    }
+    assert.deepEqual(events, ['handshake_key'])
   })
 
   test('makes the host of somebody who keeps knocking with another key wait', async () => {
