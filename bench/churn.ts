@@ -12,7 +12,10 @@ const values = readArguments(import.meta.filename, {
   json: { type: 'boolean', default: false, help: 'the figures alone, as JSON' },
   minutes: { type: 'string', default: '60', help: 'how long; an hour for figures that are reported' },
   nodes: { type: 'string', default: '16', help: 'in the one process' },
-  records: { type: 'string', help: 'peers that each remembers; few, to go past that bound in minutes' },
+  records: {
+    type: 'string',
+    help: 'peers that each remembers; several hundred go past that bound sooner, fewer than its table holds drive out the living',
+  },
   'replace-ms': { type: 'string', default: '5000', help: 'between two replacements, ms' },
 })
 const say = values.json ? () => undefined : (line: string) => console.log(line)

@@ -71,6 +71,11 @@ export async function startSidecar(
   }
 }
 
+/** What `npm start` tells Node, for what is measured beside it. */
+export function startFlags(): string[] {
+  return startCommand().filter(word => word.startsWith('--'))
+}
+
 /** That of `npm start`, whose own process would stand between us and the sidecar's signals. */
 function startCommand(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }

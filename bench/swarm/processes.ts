@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startFlags } from '../../demo/sidecar-process.ts'
 import type { Call, CommandName, Commands, Reply } from './commands.ts'
 
 export interface NodeProcess extends AsyncDisposable {
@@ -23,8 +24,7 @@ const STOP_DEADLINE_MS = 5_000
 export async function startProcess(): Promise<NodeProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'qis-swarm-'))
   const child = fork(join(import.meta.dirname, 'worker.ts'), [folder], {
-    // where processors are few, garbage is collected by the thread that made it, as `npm start` has it
-    execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=50', '--no-parallel-scavenge'],
+    execArgv: startFlags(),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()

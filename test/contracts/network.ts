@@ -57,6 +57,18 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
   const key = routingKey('0123abcd', 'clinical', 7)
   const otherKey = routingKey('0123abcd', 'clinical', 8)
 
+  /** One who publishes, and two who hear it: one that is to leave, and one that stays. */
+  async function threeOnOneKey(swarm: SwarmUnderTest, leaver: Recorder) {
+    const stayer = recorder()
+    const sender = await swarm.add(recorder())
+    const leaving = await swarm.add(leaver)
+    const staying = await swarm.add(stayer)
+    leaving.join(key)
+    staying.join(key)
+    await publishUntilHeard(sender, key, leaver, stayer)
+    return { sender, leaving, stayer }
+  }
+
   suite(`${name} keeps the network contract`, () => {
     test('a packet reaches those who joined its key and nobody else', async () => {
       await using swarm = await createSwarm()
@@ -254,13 +266,8 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
 
     test('after leaving, nothing more arrives', async () => {
       await using swarm = await createSwarm()
-      const [leaver, stayer] = [recorder(), recorder()]
-      const sender = await swarm.add(recorder())
-      const leaving = await swarm.add(leaver)
-      const staying = await swarm.add(stayer)
-      leaving.join(key)
-      staying.join(key)
-      await publishUntilHeard(sender, key, leaver, stayer)
+      const leaver = recorder()
+      const { sender, leaving, stayer } = await threeOnOneKey(swarm, leaver)
       leaving.leave(key)
       const before = leaver.received.length
       await sender.publish(key, utf8('after'))
@@ -274,17 +281,11 @@ export function networkContract(name: string, createSwarm: () => Promise<SwarmUn
     test('what is on its way when a key is left does not arrive', async () => {
       await using swarm = await createSwarm()
       const texts = Array.from({ length: 20 }, (_, index) => `packet ${index}`)
-      const stayer = recorder()
       const leaver = recorder(text => {
         if (texts.includes(text)) leaving.leave(key)
         return 'accept'
       })
-      const sender = await swarm.add(recorder())
-      const leaving = await swarm.add(leaver)
-      const staying = await swarm.add(stayer)
-      leaving.join(key)
-      staying.join(key)
-      await publishUntilHeard(sender, key, leaver, stayer)
+      const { sender, leaving, stayer } = await threeOnOneKey(swarm, leaver)
       await Promise.all(texts.map(text => sender.publish(key, utf8(text))))
       await until(() => texts.every(text => stayer.texts(key).includes(text)), 'the one who stayed heard all')
       await until(() => leaving.status().keys === 0, 'the other one heard the first and left')
