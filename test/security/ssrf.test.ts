@@ -109,6 +109,7 @@ test('a websocket asked for as a proxy is, goes to the upstream by its path or n
     await sendRaw(
       sidecar.data,
       `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      { enough: received => received.includes('\r\n\r\n') },
     )
   }
   assert.deepEqual(upgrades, ['/v1/realtime'])
