@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Departures } from './departures.ts'
 import type { Identity } from './identity.ts'
-import type { RoutingKey } from './keyspace.ts'
 import type { Link } from './link.ts'
 import type { Network } from './network/network.ts'
 import { sealPacket } from './packet.ts'
@@ -37,17 +36,13 @@ export interface Outbox {
 /** A packet handed to nobody, or that could not be sent, is due again after this long. */
 const RETRY_S = 30
 const BATCH = 50
-/** Keys for which packets leave at a time. */
-const MAX_LINES = 8
 const DAY_S = 24 * 3600
 
 /** @param options.dailyCap packets under one key in 24 hours; those about further answers wait for their turn */
 export function createOutbox(components: OutboxComponents, options: { dailyCap?: number | undefined } = {}): Outbox {
   const { store, network, identity, logger, observer, now, turns, departures, link, stopping } = components
   const { dailyCap } = options
-  /** Packets on their way, by key. */
-  const lines = new Map<RoutingKey, Promise<void>>()
-  let reading: Promise<void> | undefined
+  let flushing: Promise<void> | undefined
   let flushAgain = false
 
   /** Unix seconds until which a packet has to wait, since its key has had its share; one that goes again has not. */
@@ -85,57 +80,35 @@ export function createOutbox(components: OutboxComponents, options: { dailyCap?:
     observer.packetSent(recipients, bytes.length)
   }
 
-  /** Those of one key, in their order. */
-  async function sendLine(entries: readonly OutboxEntry[]): Promise<void> {
-    for (const entry of entries) {
-      if (stopping.aborted || !link.up) return
-      try {
-        await send(entry)
-      } catch (error) {
-        if (stopping.aborted) return
-        // One that cannot be sent must not keep the others waiting.
-        logger.warn({ err: error }, 'a packet could not be sent and waits in the outbox')
-        await store.delivered(entry.packet, 0, now() + RETRY_S)
-      }
-    }
-  }
-
-  /** Starts a line for each key that has none, since to look for who wants a packet takes seconds in which others may go. */
-  async function sendDue(): Promise<void> {
+  async function sendAll(): Promise<void> {
     do {
       flushAgain = false
-      for (const [key, entries] of Map.groupBy(await store.due(now(), BATCH), entry => entry.key)) {
-        if (lines.has(key) || lines.size >= MAX_LINES) continue
-        const line = sendLine(entries).then(
-          () => {
-            lines.delete(key)
-            // what became due meanwhile had to wait for it
-            flush()
-          },
-          error => {
-            lines.delete(key)
-            logger.warn({ err: error }, 'the outbox cannot be written now')
-          },
-        )
-        lines.set(key, line)
+      for (const entry of await store.due(now(), BATCH)) {
+        if (stopping.aborted || !link.up) return
+        try {
+          await send(entry)
+        } catch (error) {
+          if (stopping.aborted) return
+          // One that cannot be sent must not keep the others waiting.
+          logger.warn({ err: error }, 'a packet could not be sent and waits in the outbox')
+          await store.delivered(entry.packet, 0, now() + RETRY_S)
+        }
       }
     } while (flushAgain)
   }
 
-  function flush(): void {
-    if (stopping.aborted || !link.up) return
-    flushAgain = true
-    reading ??= sendDue()
-      .catch(error => logger.warn({ err: error }, 'the outbox cannot be read now'))
-      .finally(() => {
-        reading = undefined
-      })
-  }
-
   return {
-    flush,
+    flush() {
+      if (stopping.aborted || !link.up) return
+      flushAgain = true
+      flushing ??= sendAll()
+        .catch(error => logger.warn({ err: error }, 'the outbox cannot be read now'))
+        .finally(() => {
+          flushing = undefined
+        })
+    },
     async settled() {
-      while (reading !== undefined || lines.size > 0) await Promise.all([reading, ...lines.values()])
+      await flushing
     },
   }
 }

@@ -139,28 +139,6 @@ describe('the outbox', () => {
     await until(() => a.sent.length === 2, 'the second followed')
   })
 
-  it('lets no packet wait until somebody is found who wants another', async t => {
-    t.mock.timers.enable({ apis: ['setInterval'] })
-    const found = Promise.withResolvers<void>()
-    let searched: string | undefined
-    await using a = await startNode(createMemorySwarm(), {
-      wrap: network => ({
-        ...network,
-        async publish(key, ...args) {
-          searched ??= key
-          if (key === searched) await found.promise
-          return network.publish(key, ...args)
-        },
-      }),
-    })
-    await a.learn(TRAIN)
-    await until(() => searched !== undefined, 'somebody is looked for')
-    await a.learn(LINKED_LIST)
-    await until(() => a.sent.length === 1, 'the other was handed over')
-    found.resolve()
-    await until(() => a.sent.length === 2, 'and then the first')
-  })
-
   it('is looked through every five seconds, and what has expired is swept every ten minutes', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const swarm = createMemorySwarm()
