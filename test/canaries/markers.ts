@@ -5,7 +5,7 @@ import { inflated, spellingsOf } from '../../demo/leak-scan.ts'
 /** No hex digit among them, so that no hash or id looks like one. */
 const LETTERS = 'ghjkmnpqrstvwxyz'
 const ID_CHARS = 8
-/** What is cut shorter could be several's. */
+/** What is cut shorter could be anything's. */
 const MIN_ID_CHARS = 5
 
 export interface Markers {
@@ -16,8 +16,10 @@ export interface Markers {
   /** How many of each kind there are. */
   readonly made: ReadonlyMap<string, number>
   readonly count: number
-  /** @param id the second half of a marker, or how it begins */
+  /** @param id the second half of a marker */
   kindOf(id: string): string | undefined
+  /** Of all that begin so, where what was cut may be any of them; of none where too little is left to tell. */
+  kindsOf(beginning: string): ReadonlySet<string>
 }
 
 const drawn = () => Array.from({ length: ID_CHARS }, () => LETTERS[randomInt(LETTERS.length)]).join('')
@@ -42,10 +44,10 @@ export function createMarkers(stem = 'zqkanari', draw = drawn): Markers {
     get count() {
       return kinds.size
     },
-    kindOf(id) {
-      if (id.length >= ID_CHARS || id.length < MIN_ID_CHARS) return kinds.get(id)
-      const whole = kinds.keys().find(one => one.startsWith(id))
-      return whole && kinds.get(whole)
+    kindOf: id => kinds.get(id),
+    kindsOf(beginning) {
+      if (beginning.length < MIN_ID_CHARS) return new Set()
+      return new Set([...kinds].filter(([id]) => id.startsWith(beginning)).map(([, kind]) => kind))
     },
   }
 }
@@ -89,12 +91,16 @@ function search(bytes: Buffer, within: string, markers: Markers): Trace[] {
     const idAt = stemAt + stem.length
     return stemAt !== -1 && place < idAt + ID_CHARS && markers.kindOf(exact.slice(idAt, idAt + ID_CHARS)) !== undefined
   }
+  /** Where SQLite has moved pages about: it is what the field before it says, if that is what it can be. */
+  const kindOfCut = (beginning: string, at: number) => {
+    const kinds = markers.kindsOf(beginning)
+    const field = FIELDS.find(([before]) => exact.endsWith(before, at))?.[1]
+    return field !== undefined && (kinds.size === 0 || kinds.has(field)) ? field : kinds.values().next().value
+  }
   const note = (at: number, encoding: string, id: string) => {
     if (traces.length >= MAX_TRACES) return
     const around = exact.slice(Math.max(0, at - AROUND), at + AROUND).replace(/[^\x20-\x7e]/g, '·')
-    // Of one that was cut short, where SQLite has moved pages about, the field before it tells.
-    const field = id.length < MIN_ID_CHARS ? FIELDS.find(([before]) => exact.endsWith(before, at)) : undefined
-    traces.push({ kind: markers.kindOf(id) ?? field?.[1] ?? 'unknown', encoding: within + encoding, around })
+    traces.push({ kind: markers.kindOf(id) ?? kindOfCut(id, at) ?? 'unknown', encoding: within + encoding, around })
   }
   for (const { encoding, text, anyCase } of spellingsOf(stem)) {
     const within = anyCase ? lower : exact

@@ -21,6 +21,19 @@ test('half a marker is found alone and behind a whole one, but not in one and th
   assert.deepEqual(kinds(question), [['question', 'plain']])
 })
 
+test('a marker that was cut is what the field before it says, if one of that kind begins so', () => {
+  const ids = ['prkwyggg', 'prkwyhhh', 'tttttttt']
+  const markers = createMarkers(undefined, () => ids.shift() ?? '')
+  const [credential] = [markers.make('credential'), markers.make('completion id'), markers.make('question')]
+  const cut = credential.slice(0, -3)
+  const kinds = (text: string) => findMarkers(Buffer.from(text), markers).map(({ kind }) => kind)
+  assert.deepEqual(kinds(`chatcmpl-${cut}`), ['completion id'])
+  assert.deepEqual(kinds(`Bearer ${cut}`), ['credential'], 'nothing says that it is another')
+  assert.deepEqual(kinds(`chatcmpl-${credential}`), ['credential'], 'whole, it is what it is')
+  assert.deepEqual(kinds(`chatcmpl-${markers.stem}ttttt`), ['question'], 'no completion id begins so')
+  assert.deepEqual(kinds(`Bearer ${markers.stem}`), ['unknown'])
+})
+
 suite('canaries: what was put into requests stands nowhere but where the operator lets it', () => {
   for (const keepCorrections of [false, true]) {
     test(`with corrections ${keepCorrections ? 'kept' : 'not kept'}`, async () => {
