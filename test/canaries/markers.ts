@@ -69,6 +69,8 @@ const FIELDS: readonly [before: string, kind: string][] = [
   ['"comment":"', 'comment'],
   ['"strategy":"', 'strategy'],
   ['"model":"', 'model'],
+  // columns side by side
+  ['general', 'model'],
 ]
 const MAX_TRACES = 1_000_000
 const AROUND = 60
