@@ -3,13 +3,14 @@
  * to disjoint paths; each path asks whom it hears of that is nearer than whoever named it, several at a time, until its
  * own list of the k nearest answers can no longer be bettered. All paths share what was seen.
  */
+import { DHT_QUERY } from '../../router/network/options.ts'
 import { distance, type Random } from './ids.ts'
 import type { Tables } from './tables.ts'
 
 export interface QueryOptions {
-  /** Disjoint paths. @default 10 */
-  paths?: number
-  /** Requests under way in one path. @default 10 */
+  /** @default as the router's network */
+  disjointPaths?: number
+  /** Requests under way in one path. @default as the router's network */
   alpha?: number
   /** How long a request and its answer travel, ms. */
   roundTripMs: () => number
@@ -48,7 +49,7 @@ export function runQuery(
   target: number,
   options: QueryOptions,
 ): Answered {
-  const { paths: pathCount = 10, alpha = 10, roundTripMs, serviceMs } = options
+  const { disjointPaths, alpha, roundTripMs, serviceMs } = { ...DHT_QUERY, ...options }
   const { ids, k } = tables
   const away = (peer: number) => distance(ids[peer] as number, target)
   const seen = new Set<number>()
@@ -87,7 +88,7 @@ export function runQuery(
     starts[at] = starts[other] as number
     starts[other] = moved
   }
-  const paths: Path[] = Array.from({ length: Math.min(pathCount, starts.length) }, () => ({
+  const paths: Path[] = Array.from({ length: Math.min(disjointPaths, starts.length) }, () => ({
     queue: [],
     running: 0,
     nearest: [],

@@ -41,15 +41,17 @@ export interface Swarm extends AsyncDisposable {
   account(member: Member): Promise<Account>
   journal(member: Member): Promise<Journal>
   usages(): Promise<Usage[]>
-  /** Resolves when nobody has announced or looked for anything for a while, or the time is up; tells how long it took. */
+  /** Resolves when hardly anybody has announced or looked for anything for a while, or the time is up; tells how long it took. */
   settle(deadlineMs: number): Promise<number>
 }
 
 /** A newcomer knows so many of the first members, as an operator would write into its settings. */
 const BOOTSTRAP = 3
 const POSSIBLE_BOOTSTRAPS = 8
-const QUIET_MS = 1_500
-const LOOK_MS = 250
+const QUIET_MS = 5_000
+const LOOK_MS = 500
+/** DHT requests of a node a second that are no longer those of a start: whoever hears of a newcomer announces anew, bit by bit. */
+const CALM_RPCS = 1
 
 export function createSwarm(questions: Questions, options: { topics: number }): Swarm {
   const { random } = questions
@@ -131,13 +133,13 @@ export function createSwarm(questions: Questions, options: { topics: number }): 
     usages: () => Promise.all([...processes.keys()].map(process => process.call('usage', undefined))),
     async settle(deadlineMs) {
       const begun = performance.now()
-      let [before, since] = [-1, begun]
-      while (performance.now() - begun < deadlineMs && performance.now() - since < QUIET_MS) {
-        const seen = await sought()
-        if (seen !== before) [before, since] = [seen, performance.now()]
+      let [before, seen, busyUntil] = [0, 0, begun]
+      while (performance.now() - begun < deadlineMs && performance.now() - busyUntil < QUIET_MS) {
         await wait(LOOK_MS)
+        ;[before, seen] = [seen, await sought()]
+        if (seen - before > (CALM_RPCS * alive().length * LOOK_MS) / 1000) busyUntil = performance.now()
       }
-      return performance.now() - begun
+      return busyUntil - begun
     },
     async [Symbol.asyncDispose]() {
       for (const member of members) member.alive = false

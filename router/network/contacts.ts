@@ -31,6 +31,8 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
       .catch(error => logger.debug({ err: error, peer: contact.toString() }, 'a contact could not be dropped'))
   }
 
+  node.addEventListener('peer:reconnect-failure', ({ detail: contact }) => drop(contact))
+
   const noticing = (ask: Ask): Ask =>
     async function* (to, message, options) {
       for await (const event of ask(to, message, options)) {

@@ -16,6 +16,7 @@ import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
 import type { Handshakes } from './handshakes.ts'
+import { DHT_QUERY } from './options.ts'
 import type { Throttle } from './throttle.ts'
 
 export type Node = Libp2p<{ identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub }>
@@ -37,6 +38,8 @@ const MAX_PEER_STREAMS = 128
 /** At the score −80 gossipsub ignores a peer, at −50 it sends it nothing, at −10 it tells it of nothing. */
 const GUILTY_SCORE = -80
 const RETAIN_SCORE_MS = 300_000
+/** libp2p would call five at a time, half a minute each: where peers go for good more often, those that wait become ever more. */
+const PARALLEL_RECONNECTS = 32
 /** Handshakes a second with one host, since sites share an address behind NAT, and how many of all may be under way. */
 export const HANDSHAKES = { perHostSecond: 32, pending: 192 }
 
@@ -59,6 +62,8 @@ export interface NodeOptions {
   maxRecords: number
   /** A peer that does not answer a dial or a handshake within this time is given up. */
   dialDeadlineMs: number
+  /** A peer near to us that was lost is called at once, after this time, and four times more, each after twice as long. */
+  reconnectMs: number
   /** How long others keep what this node announces, and it what they do. */
   recordMs: number
   mdns: boolean
@@ -72,7 +77,7 @@ export interface NodeOptions {
 /** A node that is not started yet. */
 export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
   const { privateKey, gate, throttle, handshakes, guilt, onNeighbour } = components
-  const { capture, dialDeadlineMs, maxConnections, maxRecords, metrics, recordMs, swarmKey } = options
+  const { capture, dialDeadlineMs, maxConnections, maxRecords, metrics, reconnectMs, recordMs, swarmKey } = options
   const encrypter = throttle.metered(noise())
 
   return createLibp2p({
@@ -103,6 +108,8 @@ export async function createNode(components: NodeComponents, options: NodeOption
       outboundStreamProtocolNegotiationTimeout: dialDeadlineMs,
       inboundStreamProtocolNegotiationTimeout: dialDeadlineMs,
       inboundConnectionThreshold: HANDSHAKES.perHostSecond,
+      reconnectRetryInterval: reconnectMs,
+      maxParallelReconnects: PARALLEL_RECONNECTS,
       // libp2p's 10 could be taken for good by one host that connects and says nothing
       maxIncomingPendingConnections: HANDSHAKES.pending,
     },
@@ -112,6 +119,7 @@ export async function createNode(components: NodeComponents, options: NodeOption
       dht: kadDHT({
         protocol: DHT_PROTOCOL,
         clientMode: options.dhtMode === 'client',
+        ...DHT_QUERY,
         // kad-dht hides private addresses unless told otherwise
         peerInfoMapper: passthroughMapper,
         // a node without peers gets its empty answer at once; it announces again when the first peer comes

@@ -51,6 +51,8 @@ export interface Libp2pNetworkOptions extends Access {
   meetDeadlineMs?: number
   /** A dial or handshake that takes longer is given up. */
   dialDeadlineMs?: number
+  /** A peer near to us that was lost is called at once, after this time, and four times more, each after twice as long. */
+  reconnectMs?: number
   /** A DHT query that takes longer is given up. */
   queryDeadlineMs?: number
   /** Peers asked in one backfill. */
@@ -98,6 +100,7 @@ export const DEFAULTS = {
   peersPerKey: 6,
   meetDeadlineMs: 2_000,
   dialDeadlineMs: 5_000,
+  reconnectMs: 1_000,
   queryDeadlineMs: 10_000,
   holders: 3,
   pageSize: 64,
@@ -114,6 +117,12 @@ export const DEFAULTS = {
   silentMs: 20_000,
   stopDeadlineMs: 2_000,
 } satisfies Libp2pNetworkOptions
+
+/**
+ * How the DHT is asked (S/Kademlia, Baumgart and Mies, 2007): along disjoint paths, so that nodes which name only each other
+ * mislead no more than theirs, with a few requests under way in each. kad-dht's ten by ten ask four times as many at 100,000 nodes.
+ */
+export const DHT_QUERY = { disjointPaths: 3, alpha: 3 }
 
 type WithoutDefault = 'capture' | 'metrics' | 'swarmKey' | 'members' | 'addressBook'
 

@@ -14,6 +14,7 @@ import { seededRandom } from '../../embeddings/train/corpus.ts'
 // not exported by the package, which is why the simulation has its own of both
 import { QueryManager } from '../../node_modules/@libp2p/kad-dht/dist/src/query/manager.js'
 import { KBucket } from '../../node_modules/@libp2p/kad-dht/dist/src/routing-table/k-bucket.js'
+import { DHT_QUERY } from '../../router/network/options.ts'
 
 const SHA2_256 = 0x12
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest()
@@ -92,7 +93,7 @@ describe('a simulated query', () => {
       {
         logPrefix: '',
         metricsPrefix: '',
-        disjointPaths: 10,
+        ...DHT_QUERY,
         allowQueryWithZeroPeers: true,
         initialQuerySelfHasRun: { promise: Promise.resolve() },
         routingTable: {

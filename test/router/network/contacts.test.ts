@@ -9,6 +9,8 @@ import { until } from '../../support/poll.ts'
 import { quiet, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
+/** Of peers that kad-dht wants to stay connected to. */
+const NEAR = 'keep-alive-kad-dht'
 const PATIENCE = { deadlineMs: 30_000, everyMs: 20 }
 
 interface Near {
@@ -82,6 +84,17 @@ suite('contacts', () => {
     await until('them to be dropped', look, PATIENCE)
     const near = tableOf(node).closestPeerTagger.newPeers.peerDistances.map(({ peer }) => peer.id.toString())
     assert.deepEqual(near, [String(stayer)])
+  })
+
+  test('that were near, and do not come back, are dropped though nobody looks', async () => {
+    await using node = await startTended({ reconnectMs: 20 })
+    await using _stayer = await meet(node, 1)
+    const goers = await meet(node, 4)
+    const near = async () => (await node.peerStore.all()).filter(({ tags }) => tags.has(NEAR)).length
+    await until('them to be near', async () => (await near()) === 5, PATIENCE)
+    await goers.disposeAsync()
+    await until('them to be dropped', () => tableOf(node).size === 1, PATIENCE)
+    assert.equal(node.getPeers().length, 1)
   })
 
   test('are remembered up to a bound', async () => {
