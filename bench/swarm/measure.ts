@@ -51,7 +51,8 @@ export interface IdleRow {
   bare: IdleFigures
 }
 
-const SETTLE_MS = 60_000
+/** All nodes of a swarm begin at once on one machine: 24 that announce 24 cells each keep two cores busy for minutes. */
+const SETTLE_MS = 300_000
 
 const perProcess = (nodes: number) => Math.max(2, Math.min(16, nodes >> 1))
 /** At least two nodes share each single kind of question. */

@@ -122,14 +122,16 @@ export async function startNode(
   building.defer(() => router.stop())
   await router.start()
 
-  const lookup = (vector: Float32Array) => router.lookup({ vector, domain: DOMAIN, model: MODEL })
-  const headersFor = (vector: Float32Array) =>
-    JSON.stringify(insightHeaders({ requestId: '', insight: lookup(vector), debug: false }))
+  const lookup = (vector: Float32Array, { asked }: { asked: boolean }) =>
+    router.lookup({ vector, domain: DOMAIN, model: MODEL, asked })
+  const headersFor = (vector: Float32Array, options: { asked: boolean }) =>
+    JSON.stringify(insightHeaders({ requestId: '', insight: lookup(vector, options), debug: false }))
 
   function noteArrival(key: RoutingKey, answer: string): void {
     journal.arrivals.push({ answer, key, at: now() })
     for (const [text, watch] of watched) {
-      const headers = headersFor(watch.vector)
+      // who only looks must not draw the network's attention
+      const headers = headersFor(watch.vector, { asked: false })
       if (headers === watch.headers) continue
       watch.headers = headers
       journal.changes.push({ answer, text, at: now() })
@@ -154,12 +156,12 @@ export async function startNode(
     async ask(text) {
       const vector = await vectorOf(text)
       watched.delete(text)
-      watched.set(text, { vector, headers: headersFor(vector) })
+      watched.set(text, { vector, headers: headersFor(vector, { asked: true }) })
       const [oldest] = watched.keys()
       if (watched.size > MAX_WATCHED && oldest !== undefined) watched.delete(oldest)
     },
     async learn(text, signal) {
-      const { code } = lookup(await vectorOf(text))
+      const { code } = lookup(await vectorOf(text), { asked: false })
       const at = now()
       const report = { requestId: `request-${requests++}`, code, domain: DOMAIN, model: MODEL } as const
       await router.learn({ ...report, signal, observer: 'h', intervention: 0 })
