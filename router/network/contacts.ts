@@ -1,16 +1,22 @@
 /**
- * Keeps the DHT's table of contacts small and alive. kad-dht asks a contact whether it is still there only when its part of
+ * Keeps the DHT's table of contacts small, alive and cheap. kad-dht asks a contact whether it is still there only when its part of
  * the table is full, so that peers which have gone stay in it, are named to others and are called by every look-up; and
  * what it keeps of each are a few bytes cut from pooled buffers of 64 KiB, which stay in memory as long as the contact does.
+ * And each answer names twenty contacts, all of whom it takes up anew: in its table, in the peer store, with timers for each.
  */
-import type { PeerId } from '@libp2p/interface'
+import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Logger } from '../telemetry.ts'
 import type { Node } from './node.ts'
 
 /** What kad-dht has, and its types do not show. */
 interface Internals {
-  network: { sendRequest: Ask; sendMessage: Ask }
+  network: {
+    sendRequest: Ask
+    sendMessage: Ask
+    /** Of the type `peer` only: a contact that somebody named. */
+    safeDispatchEvent(type: string, event: { detail: PeerInfo }): boolean
+  }
   routingTable: EventTarget & {
     kb: { add(peer: PeerId, options?: object): Promise<void> }
     remove(peer: PeerId): Promise<void>
@@ -19,6 +25,10 @@ interface Internals {
   }
 }
 type Ask = (to: PeerId, message: object, options: { signal?: AbortSignal }) => AsyncGenerator<{ name: string }>
+
+/** One that is named again in the same words is taken up again after this time. */
+const NAMED_AGAIN_MS = 60_000
+const MAX_NAMED = 2_048
 
 export function tendContacts({ node, logger }: { node: Node; logger: Logger }): void {
   const { network, routingTable } = node.services.dht as unknown as Internals
@@ -44,6 +54,23 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
   network.sendRequest = noticing(network.sendRequest.bind(network))
   network.sendMessage = noticing(network.sendMessage.bind(network))
 
+  const named = new Map<string, { addresses: string; until: number }>()
+
+  /** Whether this was said of the contact just now. */
+  function isOldNews({ id, multiaddrs }: PeerInfo): boolean {
+    const contact = id.toString()
+    const addresses = multiaddrs.join()
+    const before = named.get(contact)
+    if (before?.addresses === addresses && before.until > performance.now()) return true
+    named.delete(contact)
+    named.set(contact, { addresses, until: performance.now() + NAMED_AGAIN_MS })
+    const [oldest] = named.keys()
+    if (named.size > MAX_NAMED && oldest !== undefined) named.delete(oldest)
+    return false
+  }
+  const dispatch = network.safeDispatchEvent.bind(network)
+  network.safeDispatchEvent = (type, event) => !isOldNews(event.detail) && dispatch(type, event)
+
   const { kb } = routingTable
   const add = kb.add.bind(kb)
   kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
@@ -56,6 +83,7 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
   })
   routingTable.addEventListener('peer:remove', event => {
     const { detail: gone } = event as CustomEvent<PeerId>
+    named.delete(gone.toString())
     const { newPeers } = closestPeerTagger
     if (newPeers) newPeers.peerDistances = newPeers.peerDistances.filter(({ peer }) => !peer.id.equals(gone))
   })

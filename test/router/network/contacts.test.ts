@@ -1,7 +1,8 @@
 /** That peers which have gone leave little behind: counts of what is kept, and no large buffer kept for a few bytes of it. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import type { PeerId } from '@libp2p/interface'
+import type { PeerId, PeerInfo } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { routingKey, toCid } from '../../../router/keyspace.ts'
 import { tendContacts } from '../../../router/network/contacts.ts'
 import type { Node, NodeOptions } from '../../../router/network/node.ts'
@@ -20,6 +21,7 @@ interface Near {
 interface Table {
   size: number
   add(peer: PeerId): Promise<void>
+  remove(peer: PeerId): Promise<void>
   kb: { toIterable(): Iterable<{ peerId: PeerId; kadId: Uint8Array }> }
   closestPeerTagger: { newPeers: { peerDistances: Near[] } }
 }
@@ -27,6 +29,13 @@ interface Table {
 function tableOf(node: Node): Table {
   return (node.services.dht as unknown as { routingTable: Table }).routingTable
 }
+
+function networkOf(node: Node) {
+  type Network = { safeDispatchEvent(type: string, event: { detail: PeerInfo }): boolean }
+  return (node.services.dht as unknown as { network: Network }).network
+}
+
+const infoOf = (id: PeerId, port: number): PeerInfo => ({ id, multiaddrs: [multiaddr(`/ip4/192.0.2.1/tcp/${port}`)] })
 
 async function startTended(options: Partial<NodeOptions> = {}) {
   const node = await startBareNode(options)
@@ -95,6 +104,37 @@ suite('contacts', () => {
     await goers.disposeAsync()
     await until('them to be dropped', () => tableOf(node).size === 1, PATIENCE)
     assert.equal(node.getPeers().length, 1)
+  })
+
+  test('are taken up once, however often they are named, unless they have moved or were dropped', async () => {
+    await using node = await startTended()
+    await using peers = await meet(node, 4)
+    const takenUp: string[] = []
+    const dht = node.services.dht as unknown as EventTarget
+    dht.addEventListener('peer', event => takenUp.push((event as CustomEvent<PeerInfo>).detail.id.toString()))
+    const named = new Set<string>()
+    const onProgress = ({ type, detail }: { type: string; detail?: unknown }) => {
+      if (type !== 'kad-dht:query:peer-response') return
+      for (const { id } of (detail as { closer: PeerInfo[] }).closer) named.add(id.toString())
+    }
+    await Array.fromAsync(node.contentRouting.findProviders(toCid(key), { onProgress }))
+    takenUp.length = 0
+    await Array.fromAsync(node.contentRouting.findProviders(toCid(key), { onProgress }))
+    assert.ok(named.size > 0, 'the peers name each other')
+    assert.deepEqual(takenUp, [])
+
+    const [peer] = node.getPeers()
+    assert.ok(peer !== undefined)
+    const name = (port: number) => networkOf(node).safeDispatchEvent('peer', { detail: infoOf(peer, port) })
+    name(4001)
+    name(4001)
+    assert.deepEqual(takenUp, [String(peer)])
+    name(4002)
+    assert.equal(takenUp.length, 2)
+    await peers.disposeAsync()
+    await tableOf(node).remove(peer)
+    name(4002)
+    assert.equal(takenUp.length, 3)
   })
 
   test('are remembered up to a bound', async () => {
