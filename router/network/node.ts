@@ -17,6 +17,8 @@ import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
 import type { Handshakes } from './handshakes.ts'
 import { DHT_QUERY } from './options.ts'
+import { attended } from './secured.ts'
+import { createSlices } from './slices.ts'
 import type { Throttle } from './throttle.ts'
 
 export type Node = Libp2p<{ identify: Identify; ping: Ping; dht: KadDHT; pubsub: GossipSub }>
@@ -78,7 +80,8 @@ export interface NodeOptions {
 export async function createNode(components: NodeComponents, options: NodeOptions): Promise<Node> {
   const { privateKey, gate, throttle, handshakes, guilt, onNeighbour } = components
   const { capture, dialDeadlineMs, maxConnections, maxRecords, metrics, reconnectMs, recordMs, swarmKey } = options
-  const encrypter = throttle.metered(noise())
+  const slices = createSlices()
+  const encrypter = attended(throttle.metered(noise()), (_secured, ciphertext) => slices.follow(ciphertext))
 
   return createLibp2p({
     start: false,

@@ -10,6 +10,7 @@ import {
   serviceCapabilities,
 } from '@libp2p/interface'
 import { overhear } from './overhear.ts'
+import { attended } from './secured.ts'
 
 export interface Throttle {
   /** Charges a peer for work that its bytes do not show. */
@@ -106,24 +107,8 @@ export function createThrottle(
 
   return {
     charge,
-    metered: createEncrypter => given => {
-      const encrypter = createEncrypter(given)
-      return {
-        protocol: encrypter.protocol,
-        // libp2p reads from here that the node has encryption
-        ...{ [serviceCapabilities]: ['@libp2p/connection-encryption'] },
-        async secureInbound(connection, settings) {
-          const secured = await encrypter.secureInbound(connection, settings)
-          watch(secured.remotePeer.toString(), secured.connection)
-          return secured
-        },
-        async secureOutbound(connection, settings) {
-          const secured = await encrypter.secureOutbound(connection, settings)
-          watch(secured.remotePeer.toString(), secured.connection)
-          return secured
-        },
-      }
-    },
+    metered: createEncrypter =>
+      attended(createEncrypter, ({ remotePeer, connection }) => watch(remotePeer.toString(), connection)),
     counted: createMuxer => given => {
       const factory = createMuxer(given)
       return {

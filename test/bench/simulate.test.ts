@@ -15,6 +15,7 @@ import { seededRandom } from '../../embeddings/train/corpus.ts'
 import { QueryManager } from '../../node_modules/@libp2p/kad-dht/dist/src/query/manager.js'
 import { KBucket } from '../../node_modules/@libp2p/kad-dht/dist/src/routing-table/k-bucket.js'
 import { DHT_QUERY } from '../../router/network/options.ts'
+import { silentLogger } from '../support/libp2p-logger.ts'
 
 const SHA2_256 = 0x12
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest()
@@ -83,11 +84,10 @@ describe('a simulated query', () => {
     const self = peers[asker]?.peerId as PeerId
     const target = sha256(key).readUInt32BE()
     const peerOf = (at: number) => peers[at]?.peerId as PeerId
-    const log = Object.assign(() => {}, { error() {}, trace() {}, enabled: false, newScope: () => log })
     const manager = new QueryManager(
       {
         peerId: self,
-        logger: { forComponent: () => log },
+        logger: silentLogger,
         connectionManager: { isDialable: async () => true },
       } as never,
       {
