@@ -42,7 +42,7 @@ const FULL: Plan = {
   packets: 60,
   perSecond: 10,
   withinMs: 60_000,
-  shares: { nodes: 8, authors: 4, steps: [1, 10, 100], packets: 40 },
+  shares: { nodes: 8, authors: 4, steps: [1, 10, 100], packets: 150 },
   // 3 of 16 in 45 s are 25 % a minute
   churn: { stable: 7, silent: 5, mortal: 4, replacements: 3, seconds: 45, lookups: 6 },
   idleSeconds: 20,
@@ -87,7 +87,7 @@ async function phase<T>(name: string, of: string, seconds: number, run: () => Pr
 
 const idle: IdleRow | undefined = await phase('idle', 'idle', 40, () => measureIdle(questions, plan))
 if (idle) say(idleTable(idle))
-const shares = (await phase('shares', 'shares', 60, () => measureReceived(questions, plan))) ?? []
+const shares = (await phase('shares', 'shares', 110, () => measureReceived(questions, plan))) ?? []
 if (shares.length > 0) say(sharesTable(shares))
 const unrest = await phase('churn', 'churn', 150, () => measureUnrest(questions, plan))
 if (unrest) say(unrestTable(unrest))
@@ -139,8 +139,10 @@ console.log(
     delay_ms_p50: rounded(quantile(headerMs, 0.5), 1),
     delay_ms_p99: rounded(quantile(headerMs, 0.99), 1),
     uninterested_share: rounded(Math.max(...sizes.map(({ deliveries }) => deliveries.uninterestedShare)), 4),
-    node_share_single: rounded(lastShare(shares, 'single'), 3),
-    node_share_mixed: rounded(lastShare(shares, 'mixed'), 3),
+    node_share_single: rounded(lastShare(shares, 'single', 'subscribed'), 3),
+    node_share_single_with_visits: rounded(lastShare(shares, 'single', 'held'), 3),
+    node_share_mixed: rounded(lastShare(shares, 'mixed', 'subscribed'), 3),
+    node_share_mixed_with_visits: rounded(lastShare(shares, 'mixed', 'held'), 3),
     churn_delivery_ratio: rounded(unrest?.churn.ratio ?? Number.NaN, 4),
     node_rss_mb: rounded(idle?.sidecar.rssMb ?? Number.NaN),
     node_idle_cpu_pct: rounded(idle?.sidecar.cpuPct ?? Number.NaN, 2),

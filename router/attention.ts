@@ -21,6 +21,8 @@ const VISIT_DEADLINE_MS = 15_000
 /** Seconds for which one visit is enough; for which one that brought nothing is. */
 const VISIT_AGAIN_S = 3_600
 const VISIT_IN_VAIN_S = 60
+/** Of the first questions each makes up a large share: what they joined is looked at again after so many. */
+const TIDY_EVERY = 64
 
 export function createAttention(
   components: {
@@ -38,6 +40,7 @@ export function createAttention(
   const visited = new Map<RoutingKey, number>()
   const waiting = new Set<RoutingKey>()
   let visiting = 0
+  let questions = 0
 
   function visit(key: RoutingKey): void {
     if ((visited.get(key) ?? 0) > now()) return
@@ -72,6 +75,10 @@ export function createAttention(
     }
   }
 
+  function tidy(): void {
+    for (const key of interest.expire(now())) network.leave(key)
+  }
+
   return {
     start() {},
     notice(keys) {
@@ -81,10 +88,12 @@ export function createAttention(
         if (join) network.join(join)
         if (!joined) visit(key)
       }
+      questions += 1
+      if (questions % TIDY_EVERY === 0) tidy()
     },
     forgetVisits() {
       for (const [key, until] of visited) if (until <= now()) visited.delete(key)
-      for (const key of interest.expire(now())) network.leave(key)
+      tidy()
     },
   }
 }

@@ -25,8 +25,8 @@ const LEAST_MASS = 1 / 32
  * What is less than this share of all that is asked here is not joined: cells at the edge of a few questions would bring
  * more packets than answers. And less than that is left again, lest a key on the border come and go.
  */
-const LEAST_SHARE_TO_JOIN = 0.01
-const LEAST_SHARE_TO_STAY = 0.005
+const LEAST_SHARE_TO_JOIN = 0.015
+const LEAST_SHARE_TO_STAY = 0.0075
 
 /** A newcomer must be this much heavier than the lightest joined key, lest two of them take turns. */
 const HYSTERESIS = 1.25

@@ -1,7 +1,6 @@
 /** The phases of the measurement, each on a swarm of its own, within the time that there is. */
 import { type ChurnFigures, measureChurn, measureSilence, type SilentFigures } from './churn.ts'
 import { type DeliveryFigures, measureDeliveries } from './deliveries.ts'
-import { mean } from './fit.ts'
 import { type IdleFigures, measureIdleSidecar, watch } from './idle.ts'
 import { type LookupFigures, measureLookups } from './lookups.ts'
 import type { Questions } from './questions.ts'
@@ -101,7 +100,7 @@ async function totals(swarm: Swarm) {
 export async function measureReceived(questions: Questions, plan: Plan): Promise<ShareRow[]> {
   if (!plan.shares) return []
   const { nodes, authors: authorCount, steps, packets } = plan.shares
-  await using swarm = createSwarm(questions, { topics: topicsFor(nodes) })
+  await using swarm = createSwarm(questions, { topics: nodes >> 1 })
   await swarm.grow(nodes, perProcess(nodes))
   const authors = await swarm.grow(authorCount, authorCount)
   const { perSecond } = plan
@@ -147,7 +146,7 @@ export async function measureIdle(questions: Questions, plan: Plan): Promise<Idl
   return { sidecar, bare }
 }
 
-/** Of all that was received by nodes of a kind in the last step. */
-export function lastShare(rows: readonly ShareRow[], kind: 'single' | 'mixed'): number {
-  return rows.at(-1)?.[kind].held ?? mean([])
+/** Of all packets, what nodes of a kind had received in the last step; NaN when nothing was measured. */
+export function lastShare(rows: readonly ShareRow[], kind: 'single' | 'mixed', of: 'subscribed' | 'held'): number {
+  return rows.at(-1)?.[kind][of] ?? Number.NaN
 }

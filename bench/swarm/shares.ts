@@ -8,7 +8,7 @@ import type { Kind, Member, Swarm } from './swarm.ts'
 export interface ShareRow {
   /** Distinct questions that each node was asked so far. */
   questions: number
-  /** Packets of others so far. */
+  /** Packets of others since the last row. */
   packets: number
   /** Mean share of them that nodes of a kind hold, and the cells that they joined. */
   single: KindShare
@@ -41,16 +41,17 @@ export async function measureShares(
   },
 ): Promise<ShareRow[]> {
   const { authors, steps, packets, perSecond, text } = options
-  const emitted: Emitted[] = []
+  let departing = 0
   const rows: ShareRow[] = []
   const asked = swarm.alive().filter(member => !authors.includes(member))
   for (const questions of steps) {
     await Promise.all(asked.map(member => swarm.askUpTo(member, questions)))
     await swarm.settle(SETTLE_MS)
-    emitted.push(...(await emit(swarm, random, { packets, perSecond, authors, text })))
-    await departed(swarm, authors, emitted.length)
+    const emitted = await emit(swarm, random, { packets, perSecond, authors, text })
+    departing += packets
+    await departed(swarm, authors, departing)
     await wait(ARRIVE_MS)
-    rows.push({ questions, packets: emitted.length, ...(await sharesOf(swarm, asked, emitted)) })
+    rows.push({ questions, packets, ...(await sharesOf(swarm, asked, emitted)) })
   }
   return rows
 }

@@ -7,7 +7,7 @@ import { until } from '../support/poll.ts'
 const key = (cell: number) => routingKey('0123abcd', 'general', cell)
 const [JOINED, OTHER] = [key(0), key(1)]
 
-function attention(brought: () => Promise<number>) {
+function attention(brought: () => Promise<number>, { maxJoined = 1 } = {}) {
   const time = { s: 1_000_000 }
   const visits: RoutingKey[] = []
   const left: RoutingKey[] = []
@@ -25,7 +25,7 @@ function attention(brought: () => Promise<number>) {
       now: () => time.s,
       stopping: new AbortController().signal,
     },
-    { maxJoined: 1 },
+    { maxJoined },
   )
   return { time, visits, left, ...made }
 }
@@ -75,5 +75,14 @@ describe('a cell of the interest', () => {
     time.s += 3_600
     forgetVisits()
     assert.deepEqual(left, [JOINED])
+  })
+
+  it('is left when it has become a small part of what is asked, without waiting for long', () => {
+    const { left, notice } = attention(async () => 1, { maxJoined: 24 })
+    notice([OTHER])
+    for (let question = 2; question < 128; question++) notice([JOINED])
+    assert.deepEqual(left, [], 'a hundredth stays')
+    for (let question = 128; question <= 192; question++) notice([JOINED])
+    assert.deepEqual(left, [OTHER])
   })
 })

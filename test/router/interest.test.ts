@@ -77,13 +77,13 @@ describe('interest', () => {
     assert.deepEqual(interest.touch(A, 9.5, 0), { joined: false }, 'its mass of 1 is forgotten')
   })
 
-  it('passes over what is less than a hundredth of all that is asked, and leaves what has become much less', () => {
+  it('passes over what is less than 1.5 % of all that is asked, and leaves what has become half of that', () => {
     const interest = createInterest({ maxJoined: 3 })
-    interest.touch(A, 1, 0)
-    interest.touch(B, 198, 0)
-    assert.deepEqual(interest.expire(0), [], 'a two-hundredth stays')
-    assert.deepEqual(interest.touch(C, 1.9, 0), { joined: false })
-    assert.deepEqual(interest.touch(C, 0.2, 0), { join: C, joined: true })
+    interest.touch(A, 0.75, 0)
+    interest.touch(B, 99.25, 0)
+    assert.deepEqual(interest.expire(0), [], 'three quarters of a hundredth stay')
+    assert.deepEqual(interest.touch(C, 1.5, 0), { joined: false })
+    assert.deepEqual(interest.touch(C, 0.1, 0), { join: C, joined: true })
     assert.deepEqual(interest.expire(0), [A])
     assert.deepEqual([...interest.joined], [B, C])
   })
