@@ -16,6 +16,8 @@ const values = readArguments(import.meta.filename, {
     default: '6',
     help: "bits at which a routing table stops to split: kad-dht's own 6, or another",
   },
+  paths: { type: 'string', help: "disjoint paths of a look-up; the router's own unless given" },
+  hostile: { type: 'string', default: '0', help: 'share of nodes that name only each other, and give nothing' },
   questions: {
     type: 'string',
     default: String(ASSUMED.questionsPerDay),
@@ -38,6 +40,8 @@ for (const nodes of values.nodes.split(',').map(Number)) {
       seed: Number(values.seed),
       lookups: Number(values.lookups),
       prefixBits: Number(values['prefix-bits']),
+      hostileShare: Number(values.hostile),
+      ...(values.paths !== undefined && { disjointPaths: Number(values.paths) }),
       questionsPerDay: Number(values.questions),
       feedbackShare: Number(values.feedback),
       roundTripMs: Number(values['round-trip-ms']),

@@ -12,6 +12,8 @@ export interface QueryOptions {
   disjointPaths?: number
   /** Requests under way in one path. @default as the router's network */
   alpha?: number
+  /** Peers that name only each other, and give nothing of what they hold. @default none */
+  isHostile?: (peer: number) => boolean
   /** How long a request and its answer travel, ms. */
   roundTripMs: () => number
   /** What each request costs the asker's own machine, one after the other, ms. */
@@ -49,7 +51,7 @@ export function runQuery(
   target: number,
   options: QueryOptions,
 ): Answered {
-  const { disjointPaths, alpha, roundTripMs, serviceMs } = { ...DHT_QUERY, ...options }
+  const { disjointPaths, alpha, isHostile = () => false, roundTripMs, serviceMs } = { ...DHT_QUERY, ...options }
   const { ids, k } = tables
   const away = (peer: number) => distance(ids[peer] as number, target)
   const seen = new Set<number>()
@@ -102,11 +104,12 @@ export function runQuery(
     now = next.at
     const { peer, path, depth, distance: own } = next.item
     path.running--
-    if (holds?.(peer)) result.first ??= { ms: now, rpcs: result.rpcs }
+    const hides = isHostile(peer)
+    if (!hides && holds?.(peer)) result.first ??= { ms: now, rpcs: result.rpcs }
     answered.push(peer)
     insert(path.nearest, own, k)
     for (const closer of tables.closest(peer, target)) {
-      if (closer === asker || seen.has(closer)) continue
+      if (closer === asker || seen.has(closer) || (hides && !isHostile(closer))) continue
       const at = away(closer)
       if (at < own && canAdd(path, at)) enqueue(path, closer, depth + 1)
     }

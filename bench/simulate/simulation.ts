@@ -10,6 +10,10 @@ import { createTables } from './tables.ts'
 
 export interface SimulationOptions extends PopulationOptions {
   lookups: number
+  /** Paths of a look-up. @default as the router's network */
+  disjointPaths?: number
+  /** Share of nodes that name only each other in the DHT, and give nothing. @default 0 */
+  hostileShare?: number
   /** Bits at which a node's routing table stops to split. @default 6, as kad-dht */
   prefixBits?: number
   /** Median of the time that a request and its answer travel, ms. */
@@ -70,7 +74,7 @@ const ANNOUNCERS_PER_CELL = 4
 const MAX_PROVIDERS_PER_KEY = 64
 
 export function simulate(space: Space, options: SimulationOptions): Simulated {
-  const { nodes, random, seed, serviceMs, feedbackShare } = options
+  const { nodes, random, seed, serviceMs, feedbackShare, hostileShare = 0 } = options
   const ids = drawIds(nodes, random)
   const tables = createTables(ids, {
     seed,
@@ -78,14 +82,21 @@ export function simulate(space: Space, options: SimulationOptions): Simulated {
   })
   const roundTripMs = () => options.roundTripMs * Math.exp(TRIP_SIGMA * normal(random))
   const anyNode = () => Math.floor(random() * nodes)
+  const isHostile = (node: number) => mix(seed, 1, node) < hostileShare * 2 ** 32
+  const querying = {
+    roundTripMs,
+    serviceMs,
+    isHostile,
+    ...(options.disjointPaths !== undefined && { disjointPaths: options.disjointPaths }),
+  }
   const query = (asker: number, target: number, holds?: (peer: number) => boolean) =>
-    runQuery({ tables, random, ...(holds && { holds }) }, asker, target, { roundTripMs, serviceMs })
+    runQuery({ tables, random, ...(holds && { holds }) }, asker, target, querying)
 
   const lookups = Array.from({ length: options.lookups }, (_, at) => {
     const target = mix(seed, at)
     const announcer = anyNode()
     const seeker = (announcer + 1 + Math.floor(random() * (nodes - 1))) % nodes
-    const holders = new Set(query(announcer, target).nearest)
+    const holders = new Set(query(announcer, target).nearest.filter(holder => !isHostile(holder)))
     const found = query(seeker, target, peer => holders.has(peer))
     return { ...found, found: holders.has(seeker) || found.first !== undefined }
   })

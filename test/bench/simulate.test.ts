@@ -178,6 +178,17 @@ describe('a simulated swarm', () => {
     assert.ok(deep.rpcs.p50 < large.rpcs.p50, JSON.stringify(deep))
   })
 
+  test('finds what was announced among nodes that name only each other, for more than one path', async () => {
+    const among = (disjointPaths: number, hostileShare: number) =>
+      runSimulation(5_000, { seed: 1, lookups: 60, played: 2, prefixBits: 3, disjointPaths, hostileShare })
+    const [one, three, ten] = [await among(1, 0.4), await among(3, 0.4), await among(10, 0.4)]
+    assert.ok(one.foundShare < 0.95, `one path finds ${one.foundShare}`)
+    assert.deepEqual([three.foundShare, ten.foundShare], [1, 1])
+    assert.ok(one.rpcs.p50 < three.rpcs.p50 && three.rpcs.p50 < ten.rpcs.p50)
+    assert.equal((await among(1, 0)).foundShare, 1)
+    assert.equal((await among(3, 1)).foundShare, 0)
+  })
+
   test('asks more, learns more: every assumption shows in the figures', async () => {
     const base = { seed: 1, lookups: 5, played: 24 }
     const usual = await runSimulation(200, base)
