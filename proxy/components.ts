@@ -64,6 +64,8 @@ export interface Sidecar extends AsyncDisposable {
    * that they name again. Rejects with what is wrong with them, and has changed nothing then.
    */
   reload(next: Config): Promise<void>
+  /** The network broke one of its own rules: it is started anew, and everything else goes on. */
+  networkFailed(fault: unknown): void
 }
 
 /** The tables of all parts, in the one file. */
@@ -341,6 +343,7 @@ export async function createSidecar(
       await live.change(next)
       await membership.look()
     },
+    networkFailed: fault => network.fail(fault),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }

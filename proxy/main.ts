@@ -18,6 +18,7 @@ import {
   settings,
   unknownVariables,
 } from './config.ts'
+import { handleFaults } from './faults.ts'
 import { handleHangUp } from './hang-up.ts'
 import { createPracticeModel } from './practice/server.ts'
 import { onStopSignal } from './stop-signals.ts'
@@ -51,7 +52,7 @@ export interface Said {
  */
 export async function runSidecar(said: Said, err: Writable, signal: AbortSignal): Promise<number> {
   try {
-    await run(said, signal)
+    await run(said, err, signal)
     return 0
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string }
@@ -61,7 +62,7 @@ export async function runSidecar(said: Said, err: Writable, signal: AbortSignal)
   }
 }
 
-async function run({ environment, flags }: Said, signal: AbortSignal): Promise<void> {
+async function run({ environment, flags }: Said, err: Writable, signal: AbortSignal): Promise<void> {
   const config = configOf(readSettings(environment, flags))
   const logger = pino({ name: 'qis-sidecar', level: config.logLevel })
   await using parts = new AsyncDisposableStack()
@@ -78,6 +79,7 @@ async function run({ environment, flags }: Said, signal: AbortSignal): Promise<v
 
   const upstreams = config.upstreams ?? [{ origin: await findOrPractise(parts, logger), models: [] }]
   const sidecar = parts.use(await createSidecar(config, upstreams, logger))
+  parts.use(handleFaults(sidecar.networkFailed, err))
   await listen(sidecar.data, config.dataListen, 'QIS_DATA_LISTEN')
   await listen(sidecar.admin, config.adminListen, 'QIS_ADMIN_LISTEN')
   const { id, addresses, networkUp } = sidecar.router.status()

@@ -25,8 +25,9 @@ export type NetworkEvent =
   | 'peer_slowed'
   /** A peer broke the rules for the last time and is shunned. */
   | 'peer_shunned'
-  /** The network could not be started, at first or again; its own thread has ended. */
+  /** The network could not be started, at first or again; it was taken down for a fault of its own; its own thread has ended. */
   | 'start_failed'
+  | 'fault'
   | 'thread_ended'
 
 export interface NetworkObserver {

@@ -21,6 +21,8 @@ export interface Libp2pNetwork extends Network {
    * joined keys stay joined. Rejects with `ERR_NETWORK_START` when it cannot; a later call may succeed.
    */
   reconfigure(access: Access): Promise<void>
+  /** It is known to be broken, by an exception that nobody caught: takes down what runs, and tells `lost`. */
+  fail(fault: unknown): void
 }
 
 export function createLibp2pNetwork(
@@ -87,6 +89,12 @@ export function createLibp2pNetwork(
       await inTurn(() => run(given))
     },
     reconfigure: access => inTurn(() => change(access)),
+    fail(fault) {
+      components.logger.warn({ err: fault }, 'the network has a fault and is taken down')
+      if (running === undefined || stopping !== undefined) return
+      components.observer?.networkEvent('fault')
+      void inTurn(halt).then(() => handlers?.lost?.())
+    },
     join(key) {
       if (joined.has(key) || stopping !== undefined) return
       joined.add(key)

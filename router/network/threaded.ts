@@ -104,6 +104,11 @@ export function createThreadedNetwork(
       if (thread !== undefined) await thread.calls.call('reconfigure', [changed])
       else if (handlers !== undefined && stopping === undefined) await run(handlers)
     },
+    fail(fault) {
+      logger.warn({ err: fault }, 'the network has a fault, and its thread is ended')
+      if (thread !== undefined) observer?.networkEvent('fault')
+      void thread?.worker.terminate()
+    },
     join(key) {
       if (joined.has(key) || stopping !== undefined) return
       joined.add(key)
