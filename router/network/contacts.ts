@@ -21,7 +21,11 @@ interface Internals {
     kb: { add(peer: PeerId, options?: object): Promise<void> }
     remove(peer: PeerId): Promise<void>
     /** The nearest that ever answered, to which the node wants to stay connected; there once it has started. */
-    closestPeerTagger: { newPeers?: { peerDistances: { peer: { id: PeerId }; distance: Uint8Array }[] } }
+    closestPeerTagger: {
+      newPeers?: { peerDistances: { peer: { id: PeerId }; distance: Uint8Array }[] }
+      /** Those that have been tagged so. */
+      closestPeers: { delete(peer: PeerId): void }
+    }
   }
 }
 type Ask = (to: PeerId, message: object, options: { signal?: AbortSignal }) => AsyncGenerator<{ name: string }>
@@ -32,12 +36,19 @@ const MAX_NAMED = 2_048
 
 export function tendContacts({ node, logger }: { node: Node; logger: Logger }): void {
   const { network, routingTable } = node.services.dht as unknown as Internals
+  const { closestPeerTagger } = routingTable
 
   /** One that cannot be reached, unless it is we who are cut off. */
   function drop(contact: PeerId): void {
     if (node.getConnections(contact).length > 0 || node.getConnections().length === 0) return
     routingTable
       .remove(contact)
+      // what it announced is passed over as well, until somebody names it again
+      .then(() => {
+        // which would take its tag away, and remember it for that
+        closestPeerTagger.closestPeers.delete(contact)
+        return node.peerStore.delete(contact)
+      })
       .catch(error => logger.debug({ err: error, peer: contact.toString() }, 'a contact could not be dropped'))
   }
 
@@ -54,6 +65,7 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
   network.sendRequest = noticing(network.sendRequest.bind(network))
   network.sendMessage = noticing(network.sendMessage.bind(network))
 
+  /** Oldest first. */
   const named = new Map<string, { addresses: string; until: number }>()
 
   /** Whether this was said of the contact just now. */
@@ -64,8 +76,10 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
     if (before?.addresses === addresses && before.until > performance.now()) return true
     named.delete(contact)
     named.set(contact, { addresses, until: performance.now() + NAMED_AGAIN_MS })
-    const [oldest] = named.keys()
-    if (named.size > MAX_NAMED && oldest !== undefined) named.delete(oldest)
+    for (const [oldest, { until }] of named) {
+      if (until > performance.now() && named.size <= MAX_NAMED) break
+      named.delete(oldest)
+    }
     return false
   }
   const dispatch = network.safeDispatchEvent.bind(network)
@@ -75,7 +89,6 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
   const add = kb.add.bind(kb)
   kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
 
-  const { closestPeerTagger } = routingTable
   routingTable.addEventListener('peer:add', () => {
     for (const near of closestPeerTagger.newPeers?.peerDistances ?? []) {
       if (near.distance.buffer.byteLength > near.distance.byteLength) near.distance = new Uint8Array(near.distance)

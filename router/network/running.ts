@@ -43,7 +43,7 @@ const PAGES_SERVED = { perSecond: 10, burst: 1_000 }
 /** Keys refilled at each tending. */
 const REFILLS_PER_TENDING = 4
 /** To one host: connections that came to nothing, before it has to wait for the next. */
-const FAILED_CONNECTIONS = { perSecond: 0.5, burst: 10 }
+const FAILED_CONNECTIONS = { perSecond: 0.2, burst: 10 }
 const DHT_REQUEST_COST = 2_048
 /** That a peer which had to be shunned counts for: its owner comes back under another name. */
 const SHUNNED_FAILURES = 5

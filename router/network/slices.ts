@@ -40,6 +40,7 @@ export function createSlices(): Slices {
       let rest = NOTHING
       /** Whether somebody else wants nothing to come. */
       let isHeld = false
+      let isResuming = false
       let hasEnded = false
       const dispatch = stream.dispatchEvent.bind(stream)
       const pause = stream.pause.bind(stream)
@@ -51,11 +52,24 @@ export function createSlices(): Slices {
         dispatch(new StreamMessageEvent(slice))
       }
 
+      /** libp2p hands out what has gathered, and then reads on whatever that has led to: nothing may be paused in between. */
+      function readOn(): void {
+        isResuming = true
+        try {
+          resume()
+        } finally {
+          isResuming = false
+        }
+        if (rest.byteLength === 0 || hasEnded) return
+        pause()
+        wait(step)
+      }
+
       function step(): void {
         hand(Math.min(SLICE_BYTES, rest.byteLength))
         if (isHeld) return
         if (rest.byteLength > 0) wait(step)
-        else if (!hasEnded) resume()
+        else if (!hasEnded) readOn()
       }
 
       stream.pause = () => {
@@ -66,14 +80,15 @@ export function createSlices(): Slices {
       stream.resume = () => {
         isHeld = false
         if (rest.byteLength > 0) wait(step)
-        else resume()
+        else readOn()
       }
       stream.dispatchEvent = event => {
         if (event.type === 'message') {
           const { data } = event as StreamMessageEvent
           const isShort = data.byteLength <= SLICE_BYTES && rest.byteLength === 0 && waiting.size === 0
-          if (isShort || hasEnded) return dispatch(event)
+          if (hasEnded || (isShort && !isResuming)) return dispatch(event)
           rest = Buffer.concat([rest, data.subarray()])
+          if (isResuming) return true
           pause()
           if (!isHeld) wait(step)
           return true

@@ -94,21 +94,24 @@ export function createThrottle(
     }
   }
 
-  function watch(peer: string, connection: MessageStream): void {
+  /** @param ciphertext is what has to wait: a paused stream above it would take in all that comes meanwhile */
+  function watch(peer: string, plaintext: MessageStream, ciphertext: MessageStream): void {
     const held = connections.get(peer) ?? new Set()
-    connections.set(peer, held.add(connection))
-    owners.set(connection, peer)
-    connection.addEventListener('close', () => {
-      held.delete(connection)
+    connections.set(peer, held.add(ciphertext))
+    owners.set(plaintext, peer)
+    plaintext.addEventListener('close', () => {
+      held.delete(ciphertext)
       if (held.size === 0 && connections.get(peer) === held) connections.delete(peer)
     })
-    overhear(connection, 'message', event => charge(peer, (event as StreamMessageEvent).data.byteLength))
+    overhear(plaintext, 'message', event => charge(peer, (event as StreamMessageEvent).data.byteLength))
   }
 
   return {
     charge,
     metered: createEncrypter =>
-      attended(createEncrypter, ({ remotePeer, connection }) => watch(remotePeer.toString(), connection)),
+      attended(createEncrypter, ({ remotePeer, connection }, ciphertext) =>
+        watch(remotePeer.toString(), connection, ciphertext),
+      ),
     counted: createMuxer => given => {
       const factory = createMuxer(given)
       return {

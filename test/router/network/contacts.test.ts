@@ -104,6 +104,9 @@ suite('contacts', () => {
     await goers.disposeAsync()
     await until('them to be dropped', () => tableOf(node).size === 1, PATIENCE)
     assert.equal(node.getPeers().length, 1)
+    // kad-dht looks every five seconds whom to tag as near
+    await new Promise(resolve => setTimeout(resolve, 6_000))
+    assert.equal((await node.peerStore.all()).length, 1)
   })
 
   test('are taken up once, however often they are named, unless they have moved or were dropped', async () => {

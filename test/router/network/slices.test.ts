@@ -116,6 +116,22 @@ suite('what peers send', () => {
     assert.ok(a.all().equals(sent))
   })
 
+  test('comes no faster than it is wanted, and the rest stays with the peer', async () => {
+    await using swarm = await hear(1)
+    const [a] = swarm.heard as [Heard]
+    a.connection.addEventListener('message', () => {
+      a.connection.pause()
+      setTimeout(() => a.connection.status === 'open' && a.connection.resume(), 2)
+    })
+    const sent = randomBytes(32 << 20)
+    a.socket.write(sent)
+    await until('some to come', () => a.messages.length >= 100, PATIENCE)
+    for (const { bytes } of a.messages) assert.ok(bytes.length <= SLICE_BYTES, `${bytes.length} bytes at once`)
+    assert.ok(a.connection.readBufferLength <= 1 << 16, `${a.connection.readBufferLength} bytes wait here`)
+    assert.ok(a.socket.writableLength > 0, 'the peer still holds it')
+    assert.ok(a.all().equals(sent.subarray(0, a.all().length)))
+  })
+
   test('comes before its end', async () => {
     await using swarm = await hear(1)
     const [a] = swarm.heard as [Heard]
