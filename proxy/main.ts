@@ -78,8 +78,10 @@ async function run({ environment, flags }: Said, err: Writable, signal: AbortSig
   if (unknown.length > 0) logger.warn({ unknown }, 'these variables are not settings; --help lists those that are')
 
   const upstreams = config.upstreams ?? [{ origin: await findOrPractise(parts, logger), models: [] }]
+  let networkFailed: Sidecar['networkFailed'] = fault => logger.warn({ err: fault }, 'the network has a fault')
+  parts.use(handleFaults(fault => networkFailed(fault), err))
   const sidecar = parts.use(await createSidecar(config, upstreams, logger))
-  parts.use(handleFaults(sidecar.networkFailed, err))
+  networkFailed = sidecar.networkFailed
   await listen(sidecar.data, config.dataListen, 'QIS_DATA_LISTEN')
   await listen(sidecar.admin, config.adminListen, 'QIS_ADMIN_LISTEN')
   const { id, addresses, networkUp } = sidecar.router.status()

@@ -17,6 +17,8 @@ const NONE = Buffer.alloc(0)
 const CHAT = /\/chat\/completions\/?(?:\?|$)/
 /** Servers that do not know the parameter, or models that have no logprobs to give. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 422])
+/** What a refusal has not said by then is not waited for: the client has a request under way. */
+const REFUSAL_MS = 1_000
 
 /** @param components.now milliseconds */
 export function createOwnLogprobs({ client, now }: { client: UpstreamClient; now: () => number }): UpstreamClient {
@@ -101,7 +103,7 @@ type State =
   /** A document, whose length has to be told before it. */
   | { is: 'holding'; head: AnswerHead; chunks: Buffer[]; length: number }
   /** It would not be asked: what it says of that is nobody's business, and the request goes again as it was. */
-  | { is: 'refused' }
+  | { is: 'refused'; late: NodeJS.Timeout }
 
 class Asking implements AnswerSink, Sending {
   readonly #client: UpstreamClient
@@ -154,12 +156,15 @@ class Asking implements AnswerSink, Sending {
 
   cancel(reason: Error): void {
     this.#cancelled = true
+    if (this.#state.is === 'refused') clearTimeout(this.#state.late)
     this.#sending.cancel(reason)
   }
 
   begin(head: AnswerHead): void {
     if (this.#asks && REFUSALS.has(head.status)) {
-      this.#state = { is: 'refused' }
+      // which ends in `fail`, as when it breaks off by itself
+      const late = setTimeout(() => this.#sending.cancel(new Error('a refusal without an end')), REFUSAL_MS)
+      this.#state = { is: 'refused', late }
       return
     }
     // Where it is refused again, it was not for what we had asked.
@@ -188,7 +193,7 @@ class Asking implements AnswerSink, Sending {
   end(trailers: readonly Buffer[]): void {
     const state = this.#state
     if (state.is === 'refused') {
-      this.#repeat()
+      this.#repeat(state)
       return
     }
     if (state.is === 'streaming') {
@@ -206,7 +211,7 @@ class Asking implements AnswerSink, Sending {
   fail(error: Error): void {
     const state = this.#state
     if (state.is === 'refused' && !this.#cancelled) {
-      this.#repeat()
+      this.#repeat(state)
       return
     }
     if (state.is === 'streaming') {
@@ -223,7 +228,8 @@ class Asking implements AnswerSink, Sending {
     return chunks.length === 0 || this.#sink.write(Buffer.concat(chunks))
   }
 
-  #repeat(): void {
+  #repeat({ late }: Extract<State, { is: 'refused' }>): void {
+    clearTimeout(late)
     this.#state = { is: 'passing' }
     this.#asks = false
     this.#repeated = true

@@ -93,7 +93,9 @@ export function createLibp2pNetwork(
       components.logger.warn({ err: fault }, 'the network has a fault and is taken down')
       if (running === undefined || stopping !== undefined) return
       components.observer?.networkEvent('fault')
-      void inTurn(halt).then(() => handlers?.lost?.())
+      void inTurn(halt)
+        .catch(error => components.logger.debug({ err: error }, 'what was left of the network could not be taken down'))
+        .then(() => handlers?.lost?.())
     },
     join(key) {
       if (joined.has(key) || stopping !== undefined) return

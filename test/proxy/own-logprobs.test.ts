@@ -266,6 +266,22 @@ suite('case 37: through the whole sidecar', () => {
     assert.equal(run.upstream.requests.length, 4)
   })
 
+  test('a refusal that never ends is not waited for', async () => {
+    const obliging = server('null')
+    await using run = await pair(async exchange => {
+      const body = await bodyOf(exchange.request)
+      if (!body.includes('logprobs')) return obliging(exchange)
+      exchange.response.writeHead(422, JSON_TYPE).write('{"error":{"message":"')
+    })
+    const first = await text((await run.ask()).response)
+    const begun = performance.now()
+    const { status, response } = await run.ask()
+    assert.deepEqual([status, await text(response)], [200, first])
+    const took = performance.now() - begun
+    assert.ok(took >= 900, `it was given ${took} ms to end`)
+    assert.deepEqual([await run.sent(), await run.sent(), await run.sent()], [QUESTION, asking(QUESTION), QUESTION])
+  })
+
   test("a request that is refused for its own sake gets the server's own words, and the next is asked", async () => {
     const obliging = server('null')
     await using run = await pair(async exchange => {
