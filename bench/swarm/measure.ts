@@ -1,6 +1,7 @@
 /** The phases of the measurement, each on a swarm of its own, within the time that there is. */
 import { type ChurnFigures, measureChurn, measureSilence, type SilentFigures } from './churn.ts'
 import { type DeliveryFigures, measureDeliveries } from './deliveries.ts'
+import { expectedShares } from './expected.ts'
 import { type IdleFigures, measureIdleSidecar, watch } from './idle.ts'
 import { type LookupFigures, measureLookups } from './lookups.ts'
 import type { Questions } from './questions.ts'
@@ -97,14 +98,21 @@ async function totals(swarm: Swarm) {
   }
 }
 
-export async function measureReceived(questions: Questions, plan: Plan): Promise<ShareRow[]> {
+export interface ReceivedRow extends ShareRow {
+  /** Of all packets, what a node with a single kind of question is to be sent: mean over all kinds, computed. */
+  allKinds: number
+}
+
+export async function measureReceived(questions: Questions, plan: Plan): Promise<ReceivedRow[]> {
   if (!plan.shares) return []
   const { nodes, authors: authorCount, steps, packets } = plan.shares
   await using swarm = createSwarm(questions, { topics: nodes >> 1 })
   await swarm.grow(nodes, perProcess(nodes))
   const authors = await swarm.grow(authorCount, authorCount)
   const { perSecond } = plan
-  return await measureShares(swarm, questions.random, { authors, steps, packets, perSecond, text: questions.any })
+  const rows = await measureShares(swarm, questions.random, { authors, steps, packets, perSecond, text: questions.any })
+  const expected = await expectedShares(questions.topics, steps)
+  return rows.map((row, at) => ({ ...row, allKinds: expected[at] ?? Number.NaN }))
 }
 
 export async function measureUnrest(
@@ -146,7 +154,7 @@ export async function measureIdle(questions: Questions, plan: Plan): Promise<Idl
   return { sidecar, bare }
 }
 
-/** Of all packets, what nodes of a kind had received in the last step; NaN when nothing was measured. */
-export function lastShare(rows: readonly ShareRow[], kind: 'single' | 'mixed', of: 'subscribed' | 'held'): number {
-  return rows.at(-1)?.[kind][of] ?? Number.NaN
+/** Of all packets, what nodes of a kind received in the last step; NaN when nothing was measured. */
+export function lastShare(rows: readonly ShareRow[], kind: 'single' | 'mixed'): number {
+  return rows.at(-1)?.[kind].held ?? Number.NaN
 }

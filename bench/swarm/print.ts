@@ -1,8 +1,7 @@
 /** The tables that people read while the swarm is measured. */
 import type { ChurnFigures, SilentFigures } from './churn.ts'
 import { quantile, rounded } from './fit.ts'
-import type { IdleRow, SizeRow } from './measure.ts'
-import type { ShareRow } from './shares.ts'
+import type { IdleRow, ReceivedRow, SizeRow } from './measure.ts'
 
 type Cell = string | number | null
 
@@ -64,22 +63,24 @@ export function costsTable(rows: readonly SizeRow[]): string {
   )
 }
 
-export function sharesTable(rows: readonly ShareRow[]): string {
+export function sharesTable(rows: readonly ReceivedRow[]): string {
   return table(
     [
       'distinct questions',
       'single: subscribed',
       'single: with visits',
       'single: cells',
+      'single: of all kinds',
       'mixed: subscribed',
       'mixed: with visits',
       'mixed: cells',
     ],
-    rows.map(({ questions, single, mixed }) => [
+    rows.map(({ questions, single, mixed, allKinds }) => [
       questions,
       percent(single.subscribed),
       percent(single.held),
       rounded(single.cells, 1),
+      percent(allKinds),
       percent(mixed.subscribed),
       percent(mixed.held),
       rounded(mixed.cells, 1),
