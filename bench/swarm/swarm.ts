@@ -133,11 +133,12 @@ export function createSwarm(questions: Questions, options: { topics: number }): 
     usages: () => Promise.all([...processes.keys()].map(process => process.call('usage', undefined))),
     async settle(deadlineMs) {
       const begun = performance.now()
-      let [before, seen, busyUntil] = [0, 0, begun]
+      let [seen, seenAt, busyUntil] = [0, begun, begun]
       while (performance.now() - begun < deadlineMs && performance.now() - busyUntil < QUIET_MS) {
         await wait(LOOK_MS)
-        ;[before, seen] = [seen, await sought()]
-        if (seen - before > (CALM_RPCS * alive().length * LOOK_MS) / 1000) busyUntil = performance.now()
+        const [now, count] = [performance.now(), await sought()]
+        if (count - seen > CALM_RPCS * alive().length * ((now - seenAt) / 1000)) busyUntil = now
+        ;[seen, seenAt] = [count, now]
       }
       return busyUntil - begun
     },

@@ -33,6 +33,8 @@ type Ask = (to: PeerId, message: object, options: { signal?: AbortSignal }) => A
 /** One that is named again in the same words is taken up again after this time. */
 const NAMED_AGAIN_MS = 60_000
 const MAX_NAMED = 2_048
+/** Who has more addresses than that is taken up each time. */
+const MAX_NAMED_CHARS = 1_024
 
 export function tendContacts({ node, logger }: { node: Node; logger: Logger }): void {
   const { network, routingTable } = node.services.dht as unknown as Internals
@@ -45,6 +47,8 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
       .remove(contact)
       // what it announced is passed over as well, until somebody names it again
       .then(() => {
+        if (node.getConnections(contact).length > 0) return
+        forget(contact)
         // which would take its tag away, and remember it for that
         closestPeerTagger.closestPeers.delete(contact)
         return node.peerStore.delete(contact)
@@ -72,6 +76,7 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
   function isOldNews({ id, multiaddrs }: PeerInfo): boolean {
     const contact = id.toString()
     const addresses = multiaddrs.join()
+    if (addresses.length > MAX_NAMED_CHARS) return false
     const before = named.get(contact)
     if (before?.addresses === addresses && before.until > performance.now()) return true
     named.delete(contact)
@@ -94,10 +99,10 @@ export function tendContacts({ node, logger }: { node: Node; logger: Logger }): 
       if (near.distance.buffer.byteLength > near.distance.byteLength) near.distance = new Uint8Array(near.distance)
     }
   })
-  routingTable.addEventListener('peer:remove', event => {
-    const { detail: gone } = event as CustomEvent<PeerId>
+  function forget(gone: PeerId): void {
     named.delete(gone.toString())
     const { newPeers } = closestPeerTagger
     if (newPeers) newPeers.peerDistances = newPeers.peerDistances.filter(({ peer }) => !peer.id.equals(gone))
-  })
+  }
+  routingTable.addEventListener('peer:remove', event => forget((event as CustomEvent<PeerId>).detail))
 }

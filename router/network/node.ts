@@ -17,7 +17,7 @@ import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
 import type { Handshakes } from './handshakes.ts'
 import { DHT_QUERY } from './options.ts'
-import { attended } from './secured.ts'
+import { attended, brakeOf } from './secured.ts'
 import { createSlices } from './slices.ts'
 import type { Throttle } from './throttle.ts'
 
@@ -81,7 +81,9 @@ export async function createNode(components: NodeComponents, options: NodeOption
   const { privateKey, gate, throttle, handshakes, guilt, onNeighbour } = components
   const { capture, dialDeadlineMs, maxConnections, maxRecords, metrics, reconnectMs, recordMs, swarmKey } = options
   const slices = createSlices()
-  const encrypter = attended(throttle.metered(noise()), (_secured, ciphertext) => slices.follow(ciphertext))
+  const encrypter = attended(throttle.metered(noise()), ({ connection }, ciphertext) =>
+    slices.follow(connection, brakeOf(ciphertext)),
+  )
 
   return createLibp2p({
     start: false,

@@ -287,7 +287,9 @@ export async function startNetwork(
       company.stop()
       gossip.stop()
       background.stop()
-      await book.update(node)
+      await within(deadline(settings.stopDeadlineMs), book.update(node)).catch(error =>
+        logger.debug({ err: error }, 'the address book could not be brought up to date'),
+      )
       await cutOff(node, settings.stopDeadlineMs)
     },
   }

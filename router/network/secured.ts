@@ -2,9 +2,11 @@
 import {
   type ConnectionEncrypter,
   type MessageStream,
+  type MultiaddrConnection,
   type SecuredConnection,
   serviceCapabilities,
 } from '@libp2p/interface'
+import { hostOf } from './gate.ts'
 
 /**
  * The same encrypter, with `onSecured` called for each connection before anything passes through it.
@@ -33,4 +35,13 @@ export function attended<Components>(
       },
     }
   }
+}
+
+/**
+ * What to pause so that a peer has to wait: the socket under the encryption. Undefined where that is not to be had, under the
+ * key of a closed swarm, or may not be paused, since a relayed stream loses what has come when it ends.
+ */
+export function brakeOf(ciphertext: MessageStream): MessageStream | undefined {
+  const isSocket = 'remoteAddr' in ciphertext && hostOf(ciphertext as MultiaddrConnection) !== undefined
+  return isSocket ? ciphertext : undefined
 }

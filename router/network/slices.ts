@@ -3,10 +3,15 @@
  * read 64 KiB at a time, which may be two hundred packets: without this all are judged in one go, and requests wait for it.
  */
 import { type MessageStream, type StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { overhear } from './overhear.ts'
 
 export interface Slices {
-  /** From now on, what comes from this stream comes in slices; while any are left, no more is read. */
-  follow(stream: MessageStream): void
+  /**
+   * From now on, what comes from `plaintext` comes in slices.
+   *
+   * @param brake is not read while any are left; paused and resumed by others, it holds them back as well
+   */
+  follow(plaintext: MessageStream, brake?: MessageStream): void
 }
 
 /** Some six packets, which are judged in a millisecond or two. */
@@ -36,15 +41,13 @@ export function createSlices(): Slices {
   }
 
   return {
-    follow(stream) {
+    follow(plaintext, brake) {
       let rest = NOTHING
       /** Whether somebody else wants nothing to come. */
       let isHeld = false
-      let isResuming = false
       let hasEnded = false
-      const dispatch = stream.dispatchEvent.bind(stream)
-      const pause = stream.pause.bind(stream)
-      const resume = stream.resume.bind(stream)
+      const reading = brake && brakeOn(brake, () => isHeld || rest.byteLength > 0)
+      const dispatch = plaintext.dispatchEvent.bind(plaintext)
 
       function hand(bytes: number): void {
         const slice = rest.subarray(0, bytes)
@@ -52,45 +55,37 @@ export function createSlices(): Slices {
         dispatch(new StreamMessageEvent(slice))
       }
 
-      /** libp2p hands out what has gathered, and then reads on whatever that has led to: nothing may be paused in between. */
-      function readOn(): void {
-        isResuming = true
-        try {
-          resume()
-        } finally {
-          isResuming = false
-        }
-        if (rest.byteLength === 0 || hasEnded) return
-        pause()
-        wait(step)
-      }
-
       function step(): void {
         hand(Math.min(SLICE_BYTES, rest.byteLength))
-        if (isHeld) return
-        if (rest.byteLength > 0) wait(step)
-        else if (!hasEnded) readOn()
+        goOn()
       }
 
-      stream.pause = () => {
-        pause()
-        isHeld = true
-        waiting.delete(step)
-      }
-      stream.resume = () => {
-        isHeld = false
+      function goOn(): void {
+        if (isHeld) return
         if (rest.byteLength > 0) wait(step)
-        else readOn()
+        else reading?.resume()
       }
-      stream.dispatchEvent = event => {
+
+      if (brake) {
+        brake.pause = () => {
+          isHeld = true
+          waiting.delete(step)
+          reading?.pause()
+        }
+        brake.resume = () => {
+          isHeld = false
+          goOn()
+        }
+      }
+
+      plaintext.dispatchEvent = event => {
         if (event.type === 'message') {
           const { data } = event as StreamMessageEvent
-          const isShort = data.byteLength <= SLICE_BYTES && rest.byteLength === 0 && waiting.size === 0
-          if (hasEnded || (isShort && !isResuming)) return dispatch(event)
+          const isNext = rest.byteLength === 0 && waiting.size === 0 && !isHeld
+          if (hasEnded || (isNext && data.byteLength <= SLICE_BYTES)) return dispatch(event)
           rest = Buffer.concat([rest, data.subarray()])
-          if (isResuming) return true
-          pause()
-          if (!isHeld) wait(step)
+          reading?.pause()
+          goOn()
           return true
         }
         if (event.type === 'remoteCloseWrite' || event.type === 'close') {
@@ -107,3 +102,33 @@ export function createSlices(): Slices {
 }
 
 const NOTHING: Uint8Array = new Uint8Array()
+
+/** Reading of a stream, to be paused and resumed at any time: as libp2p has it, both throw once the stream has ended. */
+function brakeOn(stream: MessageStream, isWanted: () => boolean) {
+  const pause = stream.pause.bind(stream)
+  const resume = stream.resume.bind(stream)
+  let isResuming = false
+  let hasEnded = false
+  for (const end of ['remoteCloseWrite', 'close']) {
+    overhear(stream, end, () => {
+      hasEnded = true
+    })
+  }
+  const brake = {
+    pause() {
+      if (!isResuming && !hasEnded) pause()
+    },
+    /** libp2p hands out what has gathered, and then reads on whatever that has led to: only then can it be paused again. */
+    resume() {
+      if (isResuming || hasEnded) return
+      isResuming = true
+      try {
+        resume()
+      } finally {
+        isResuming = false
+      }
+      if (isWanted()) brake.pause()
+    },
+  }
+  return brake
+}

@@ -10,7 +10,7 @@ import {
   serviceCapabilities,
 } from '@libp2p/interface'
 import { overhear } from './overhear.ts'
-import { attended } from './secured.ts'
+import { attended, brakeOf } from './secured.ts'
 
 export interface Throttle {
   /** Charges a peer for work that its bytes do not show. */
@@ -94,13 +94,13 @@ export function createThrottle(
     }
   }
 
-  /** @param ciphertext is what has to wait: a paused stream above it would take in all that comes meanwhile */
-  function watch(peer: string, plaintext: MessageStream, ciphertext: MessageStream): void {
+  /** @param brake is paused where there is one: a paused stream above it takes in all that comes meanwhile */
+  function watch(peer: string, plaintext: MessageStream, brake = plaintext): void {
     const held = connections.get(peer) ?? new Set()
-    connections.set(peer, held.add(ciphertext))
+    connections.set(peer, held.add(brake))
     owners.set(plaintext, peer)
     plaintext.addEventListener('close', () => {
-      held.delete(ciphertext)
+      held.delete(brake)
       if (held.size === 0 && connections.get(peer) === held) connections.delete(peer)
     })
     overhear(plaintext, 'message', event => charge(peer, (event as StreamMessageEvent).data.byteLength))
@@ -110,7 +110,7 @@ export function createThrottle(
     charge,
     metered: createEncrypter =>
       attended(createEncrypter, ({ remotePeer, connection }, ciphertext) =>
-        watch(remotePeer.toString(), connection, ciphertext),
+        watch(remotePeer.toString(), connection, brakeOf(ciphertext)),
       ),
     counted: createMuxer => given => {
       const factory = createMuxer(given)

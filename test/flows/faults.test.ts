@@ -46,12 +46,14 @@ suite('an exception that nobody caught', () => {
       await until('them to meet', async () => (await status(site)).peers.length === 1, PATIENCE)
 
       const answers: Promise<number>[] = []
-      const asking = setInterval(() => answers.push(asks(site)), 20)
+      const asking = setInterval(() => answers.push(asks(site)), 50)
       try {
         site.child.kill('SIGUSR2')
-        await until('it to be told', async () => /reason="fault"\} 1$/m.test(await scraped(site)), PATIENCE)
-        await until('the network to end', async () => !(await status(site)).networkUp, PATIENCE)
-        await until('it to come back', async () => (await status(site)).networkUp, PATIENCE)
+        const logged = (text: string) => site.log.some(line => line.includes(text))
+        await until('the network to end', () => logged('the network has ended'), PATIENCE)
+        await until('it to come back', () => logged('the network is up again'), PATIENCE)
+        await until('it to be up', async () => (await status(site)).networkUp, PATIENCE)
+        assert.match(await scraped(site), /reason="fault"\} 1$/m)
       } finally {
         clearInterval(asking)
       }
@@ -93,4 +95,9 @@ test('whose fault it is shows in the places that it passed', () => {
   assert.ok(!isOfNetwork(at('node:internal/timers', `file://${ROOT}/node_modules/fastify/fastify.js`)))
   assert.ok(!isOfNetwork(at()))
   assert.ok(!isOfNetwork('a text'))
+
+  const root = '/usr/lib/node_modules/qis-sidecar/dist/'
+  assert.ok(isOfNetwork(at(`file://${root}router/network/gossip.js`, hoisted), root))
+  assert.ok(!isOfNetwork(at(hoisted, `file://${root}router/router.js`), root))
+  assert.ok(!isOfNetwork(at(`file://${root}proxy/exchange.js`, `file://${root}node_modules/undici/index.js`), root))
 })

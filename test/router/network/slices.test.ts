@@ -4,12 +4,17 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { suite, test } from 'node:test'
+import { noise } from '@chainsafe/libp2p-noise'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { MultiaddrConnection, StreamMessageEvent } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
+import { multiaddrConnectionPair } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
+import { startRelay } from '../../../router/network/relay.ts'
 import { createSlices } from '../../../router/network/slices.ts'
 import { silentLogger } from '../../support/libp2p-logger.ts'
 import { until } from '../../support/poll.ts'
+import { startBareNode } from './swarm.ts'
 
 const SLICE_BYTES = 2_048
 const PATIENCE = { deadlineMs: 10_000, everyMs: 5 }
@@ -49,7 +54,7 @@ async function hear(count: number): Promise<AsyncDisposable & { heard: Heard[] }
     await until('it to be connected', () => connections.length === number + 1, PATIENCE)
     const connection = connections[number] as MultiaddrConnection
     const one: Heard = { socket, connection, messages: [], ended: [], all: () => all(one) }
-    slices.follow(connection)
+    slices.follow(connection, connection)
     connection.addEventListener('message', event => {
       const { data } = event as StreamMessageEvent
       one.messages.push({ bytes: Buffer.from(data.subarray()), turn })
@@ -151,4 +156,51 @@ suite('what peers send', () => {
     await new Promise(resolve => setTimeout(resolve, 50))
     assert.equal(a.all().length, SLICE_BYTES)
   })
+
+  test('is cut above the encryption, whatever frames the peer makes', async () => {
+    const slices = createSlices()
+    const [outbound, inbound] = await Promise.all([encryption(), encryption()])
+    const [near, far] = multiaddrConnectionPair()
+    const [ours, theirs] = await Promise.all([inbound.secureInbound(near), outbound.secureOutbound(far)])
+    slices.follow(ours.connection, near)
+    const sizes: number[] = []
+    ours.connection.addEventListener('message', ({ data }) => void sizes.push(data.byteLength))
+    theirs.connection.send(randomBytes(60_000))
+    const sum = () => sizes.reduce((total, size) => total + size, 0)
+    await until('all to come', () => sum() === 60_000, PATIENCE)
+    assert.ok(Math.max(...sizes) <= SLICE_BYTES, `${Math.max(...sizes)} bytes at once`)
+  })
+
+  test('comes whole over a relay', async () => {
+    const PROTOCOL = '/test/1.0.0'
+    const privateKey = await generateKeyPair('Ed25519')
+    await using relay = await startRelay({ privateKey }, { listen: ['/ip4/127.0.0.1/tcp/0'] })
+    const place = `${relay.addresses[0]}/p2p-circuit`
+    await using hearer = await startBareNode({ listen: [place] })
+    let bytes = 0
+    await hearer.handle(
+      PROTOCOL,
+      stream =>
+        stream.addEventListener('message', ({ data }) => {
+          bytes += data.byteLength
+        }),
+      { runOnLimitedConnection: true },
+    )
+    await until('it to have a place', () => hearer.getMultiaddrs().length > 0, PATIENCE)
+    await using sender = await startBareNode({ listen: [] })
+    const address = multiaddr(`${place}/p2p/${hearer.peerId}`)
+    const stream = await sender.dialProtocol(address, PROTOCOL, { runOnLimitedConnection: true })
+    for (let count = 0; count < 20; count += 1) {
+      if (!stream.send(randomBytes(10_000))) await stream.onDrain()
+    }
+    await stream.close()
+    await sender.hangUp(hearer.peerId)
+    await until('all to come', () => bytes === 200_000, PATIENCE)
+  })
 })
+
+async function encryption() {
+  const privateKey = await generateKeyPair('Ed25519')
+  const upgrader = { getStreamMuxers: () => new Map() }
+  return noise()({ privateKey, logger: silentLogger, upgrader } as never)
+}
