@@ -35,12 +35,19 @@ export function createLibp2pNetwork(
   let handlers: NetworkHandlers | undefined
   let running: Running | undefined
   let stopping: Promise<void> | undefined
+  /** How often the node was told that it is broken. */
+  let faults = 0
   /** One change after the other. */
   let changing: Promise<void> = Promise.resolve()
 
   async function run(given: NetworkHandlers): Promise<void> {
+    const before = faults
     try {
       running ??= await startNetwork({ ...components, handlers: given, joined }, settings)
+      if (faults !== before) {
+        await halt()
+        throw new NetworkStartError('the network had a fault while it started')
+      }
     } catch (error) {
       components.observer?.networkEvent('start_failed')
       throw error
@@ -91,6 +98,7 @@ export function createLibp2pNetwork(
     reconfigure: access => inTurn(() => change(access)),
     fail(fault) {
       components.logger.warn({ err: fault }, 'the network has a fault and is taken down')
+      faults += 1
       if (running === undefined || stopping !== undefined) return
       components.observer?.networkEvent('fault')
       void inTurn(halt)
