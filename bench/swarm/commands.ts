@@ -7,6 +7,8 @@ import type { Journal } from './node.ts'
 export interface Account {
   /** DHT requests sent, by kind. */
   rpcs: Record<string, number>
+  /** Announcements and look-ups under way. */
+  seeking: number
   bytesIn: number
   bytesOut: number
   peers: number

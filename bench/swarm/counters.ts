@@ -23,6 +23,8 @@ export interface Counters {
   /** Requests sent, by kind. */
   readonly rpcs: Record<string, number>
   readonly metrics: NonNullable<Libp2pNetworkOptions['metrics']>
+  /** Announcements and look-ups of the node that are under way. */
+  readonly seeking: number
   /** Tells the DHT that this node holds the key, as discovery does. Resolves to how long it took; late ones are given up. */
   announce(key: RoutingKey, signal: AbortSignal): Promise<number>
   lookup(key: RoutingKey, signal: AbortSignal): Promise<Lookup>
@@ -37,12 +39,16 @@ const OUTBOUND = 'libp2p_kad_dht_outbound_rpc_requests_total'
 export function createCounters(): Counters {
   const rpcs: Record<string, number> = {}
   let components: Components | undefined
+  let seeking = 0
 
   const outbound: CounterGroup = {
     increment(kinds) {
       for (const kind of Object.keys(kinds)) rpcs[kind] = (rpcs[kind] ?? 0) + 1
     },
     reset() {},
+  }
+  const count = (change: number) => {
+    seeking += change
   }
   const started = (): Components => {
     if (!components) throw new Error('this node was not started')
@@ -51,8 +57,13 @@ export function createCounters(): Counters {
 
   return {
     rpcs,
+    get seeking() {
+      return seeking
+    },
     metrics(given) {
       components = given
+      // when all of the node is there
+      queueMicrotask(() => watch(given.contentRouting, count))
       return onlyCounting(name => (name === OUTBOUND ? outbound : NOTHING))
     },
     async announce(key, signal) {
@@ -70,6 +81,27 @@ export function createCounters(): Counters {
       for await (const _ of started().datastore.query({ prefix: '/dht/provider' })) count++
       return count
     },
+  }
+}
+
+/** Tells of each announcement and look-up when it begins and when it ends. */
+function watch(routing: ContentRouting, tell: (change: 1 | -1) => void): void {
+  const { provide, findProviders } = routing
+  routing.provide = async (...given) => {
+    tell(1)
+    try {
+      await provide.apply(routing, given)
+    } finally {
+      tell(-1)
+    }
+  }
+  routing.findProviders = async function* (...given) {
+    tell(1)
+    try {
+      yield* findProviders.apply(routing, given)
+    } finally {
+      tell(-1)
+    }
   }
 }
 

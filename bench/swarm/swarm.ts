@@ -50,8 +50,8 @@ const BOOTSTRAP = 3
 const POSSIBLE_BOOTSTRAPS = 8
 const QUIET_MS = 5_000
 const LOOK_MS = 500
-/** DHT requests of a node a second that are no longer those of a start: whoever hears of a newcomer announces anew, bit by bit. */
-const CALM_RPCS = 1
+/** Of the nodes, those that may be announcing or looking for somebody: who hears of a newcomer announces anew, bit by bit. */
+const CALM_SHARE = 0.1
 
 export function createSwarm(questions: Questions, options: { topics: number }): Swarm {
   const { random } = questions
@@ -84,9 +84,9 @@ export function createSwarm(questions: Questions, options: { topics: number }): 
     }
   }
 
-  async function sought(): Promise<number> {
+  async function seeking(): Promise<number> {
     const accounts = await Promise.all(alive().map(account))
-    return accounts.reduce((sum, { rpcs }) => sum + (rpcs.ADD_PROVIDER ?? 0) + (rpcs.GET_PROVIDERS ?? 0), 0)
+    return accounts.filter(({ seeking }) => seeking > 0).length
   }
 
   const account = ({ process, node }: Member) => process.call('account', { node })
@@ -133,12 +133,10 @@ export function createSwarm(questions: Questions, options: { topics: number }): 
     usages: () => Promise.all([...processes.keys()].map(process => process.call('usage', undefined))),
     async settle(deadlineMs) {
       const begun = performance.now()
-      let [seen, seenAt, busyUntil] = [0, begun, begun]
+      let busyUntil = begun
       while (performance.now() - begun < deadlineMs && performance.now() - busyUntil < QUIET_MS) {
         await wait(LOOK_MS)
-        const [now, count] = [performance.now(), await sought()]
-        if (count - seen > CALM_RPCS * alive().length * ((now - seenAt) / 1000)) busyUntil = now
-        ;[seen, seenAt] = [count, now]
+        if ((await seeking()) > CALM_SHARE * alive().length) busyUntil = performance.now()
       }
       return busyUntil - begun
     },

@@ -39,7 +39,8 @@ const commands: { [Name in CommandName]: (input: Commands[Name]['in']) => Promis
     const { counters, wire, network } = nodeAt(index)
     const { bytesIn, bytesOut } = wire
     const peers = network.status().peers.length
-    return { rpcs: counters.rpcs, bytesIn, bytesOut, peers, records: await counters.records() }
+    const { rpcs, seeking } = counters
+    return { rpcs, seeking, bytesIn, bytesOut, peers, records: await counters.records() }
   },
   async journal({ node: index }) {
     const { journal, wire } = nodeAt(index)
