@@ -15,6 +15,9 @@ export interface GateComponents {
   count(event: NetworkEvent): void
 }
 
+/** To one host: connections that came to nothing, before it has to wait for the next. */
+export const FAILED_CONNECTIONS = { perSecond: 0.2, burst: 10 }
+
 /** So much of the room is left for peers that we look for ourselves: whoever calls us cannot take all of it. */
 const OWN_SHARE = 1 / 4
 

@@ -12,7 +12,7 @@ import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import { BoundedDatastore } from './datastore.ts'
-import { createGate } from './gate.ts'
+import { createGate, FAILED_CONNECTIONS } from './gate.ts'
 import { NetworkStartError } from './network.ts'
 import { DHT_PROTOCOL, HANDSHAKES, STREAM_LIMITS } from './node.ts'
 import type { Access, Libp2pNetworkComponents } from './options.ts'
@@ -39,7 +39,6 @@ export interface RelayOptions extends Pick<Access, 'swarmKey' | 'members'> {
 }
 
 const DEADLINE_MS = 5_000
-const FAILED_CONNECTIONS = { perSecond: 0.5, burst: 10 }
 
 /** @throws {NetworkStartError} */
 export async function startRelay(

@@ -12,7 +12,7 @@ import { deadline, within } from './deadline.ts'
 import { createDiscovery } from './discovery.ts'
 import type { NetworkEvent } from './events.ts'
 import { createExchange, MAX_SYNC_STREAMS, SYNC_PROTOCOL } from './exchange.ts'
-import { createGate, hostOf } from './gate.ts'
+import { createGate, FAILED_CONNECTIONS, hostOf } from './gate.ts'
 import { createGossip } from './gossip.ts'
 import { createHandshakes } from './handshakes.ts'
 import { createJudge } from './judge.ts'
@@ -42,8 +42,6 @@ export interface Running {
 const PAGES_SERVED = { perSecond: 10, burst: 1_000 }
 /** Keys refilled at each tending. */
 const REFILLS_PER_TENDING = 4
-/** To one host: connections that came to nothing, before it has to wait for the next. */
-const FAILED_CONNECTIONS = { perSecond: 0.2, burst: 10 }
 const DHT_REQUEST_COST = 2_048
 /** That a peer which had to be shunned counts for: its owner comes back under another name. */
 const SHUNNED_FAILURES = 5
