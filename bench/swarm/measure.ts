@@ -63,7 +63,9 @@ export async function measureSize(questions: Questions, n: number, plan: Plan): 
   const askers = Math.min(n, plan.askers)
   await using swarm = createSwarm(questions, { topics: topicsFor(askers) })
   await swarm.grow(n, perProcess(n))
-  const asked = swarm.alive().slice(0, askers)
+  const members = swarm.alive()
+  // over all processes alike: those of one share a thread
+  const asked = members.filter((_, at) => Math.floor((at * askers) / n) !== Math.floor(((at - 1) * askers) / n))
   await Promise.all(asked.map(member => swarm.askUpTo(member, plan.questions)))
   const settleMs = await swarm.settle(SETTLE_MS)
   const lookups = await measureLookups(swarm, random, { count: plan.lookups, round: `size-${n}` })

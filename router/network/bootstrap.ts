@@ -15,6 +15,8 @@ const LAST_RETRY_MS = 60_000
 const CHECK_MS = 1_000
 
 export interface Bootstrap {
+  /** Whether this is one of them, as far as they were reached. */
+  includes(peer: PeerId): boolean
   stop(): void
 }
 
@@ -38,6 +40,7 @@ export function startBootstrap(
       ...contact,
       peer: undefined as PeerId | undefined,
       dialling: false,
+      reachedAt: 0,
       retryMs: FIRST_RETRY_MS,
       nextAt: 0,
     }))
@@ -48,14 +51,14 @@ export function startBootstrap(
       const signal = deadline(options.dialDeadlineMs, stopping.signal)
       const connection = await within(signal, node.dial(contact.address, { signal }))
       contact.peer = connection.remotePeer
-      contact.retryMs = FIRST_RETRY_MS
+      contact.reachedAt = performance.now()
       onReached(connection, contact.address)
     } catch (error) {
       logger.debug({ err: error, address: contact.address.toString() }, 'cannot reach a bootstrap peer')
-      contact.retryMs = Math.min(LAST_RETRY_MS, contact.retryMs * 2)
     } finally {
       // half to all of the interval, so that many nodes do not come back in step
       contact.nextAt = performance.now() + contact.retryMs * (0.5 + Math.random() / 2)
+      contact.retryMs = Math.min(LAST_RETRY_MS, contact.retryMs * 2)
       contact.dialling = false
     }
   }
@@ -65,6 +68,8 @@ export function startBootstrap(
     for (const contact of contacts) {
       if (contact.isFallback && !alone) continue
       const connected = contact.peer !== undefined && node.getConnections(contact.peer).length > 0
+      // one that has no room lets go of us soon: only who kept us for a while is called back at once
+      if (connected && performance.now() - contact.reachedAt > LAST_RETRY_MS) contact.retryMs = FIRST_RETRY_MS
       if (!connected && !contact.dialling && performance.now() >= contact.nextAt) void dial(contact)
     }
   }
@@ -73,6 +78,7 @@ export function startBootstrap(
   const timer = contacts.length > 0 ? setInterval(check, CHECK_MS).unref() : undefined
 
   return {
+    includes: peer => contacts.some(contact => contact.peer?.equals(peer)),
     stop() {
       clearInterval(timer)
       stopping.abort()

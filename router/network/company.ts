@@ -1,5 +1,5 @@
 /** Looks after the connections as such: ends those that are good for nothing, and calls on neighbours. */
-import type { Connection, PeerInfo } from '@libp2p/interface'
+import type { Connection, PeerId, PeerInfo } from '@libp2p/interface'
 import type { Logger } from '../telemetry.ts'
 import { deadline, within } from './deadline.ts'
 import type { NetworkEvent } from './events.ts'
@@ -27,22 +27,22 @@ const MAX_GREETED = 1024
 export function createCompany(
   components: {
     node: Node
-    /** Whether the peer is none of those that are to be kept anyway. */
-    dispensable(connection: Connection): boolean
+    /** Whether it would be called again at once, so that nothing would be gained. */
+    isKept(peer: PeerId): boolean
     count(event: NetworkEvent): void
     logger: Logger
     now(): number
   },
   options: CompanyOptions,
 ): Company {
-  const { node, dispensable, count, logger, now } = components
+  const { node, isKept, count, logger, now } = components
   const { silentMs, dialDeadlineMs, maxConnections } = options
   const stopping = new AbortController()
   const looks = new Set<NodeJS.Timeout>()
   const greeted = new Map<string, number>()
 
   async function look(connection: Connection): Promise<void> {
-    if (connection.status !== 'open' || !dispensable(connection)) return
+    if (connection.status !== 'open' || isKept(connection.remotePeer)) return
     const known = await node.peerStore.get(connection.remotePeer).catch(() => undefined)
     if (known?.protocols.some(protocol => OURS.includes(protocol))) return
     count('connection_silent')

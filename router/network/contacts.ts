@@ -22,6 +22,8 @@ interface Internals {
     remove(peer: PeerId): Promise<void>
     /** The nearest that ever answered, to which the node wants to stay connected; there once it has started. */
     closestPeerTagger: {
+      /** How many those are. */
+      peerSetSize: number
       newPeers?: { peerDistances: { peer: { id: PeerId }; distance: Uint8Array }[] }
       /** Those that have been tagged so. */
       closestPeers: { delete(peer: PeerId): void }
@@ -36,9 +38,17 @@ const MAX_NAMED = 2_048
 /** Who has more addresses than that is taken up each time. */
 const MAX_NAMED_CHARS = 1_024
 
-export function tendContacts({ node, logger }: { node: Node; logger: Logger }): void {
+/** Of its connections, the node keeps so many for those that are nearest in the DHT. */
+const NEAREST_SHARE = 1 / 16
+
+export function tendContacts(
+  { node, logger }: { node: Node; logger: Logger },
+  { maxConnections }: { maxConnections: number },
+): void {
   const { network, routingTable } = node.services.dht as unknown as Internals
   const { closestPeerTagger } = routingTable
+  const nearest = Math.ceil(maxConnections * NEAREST_SHARE)
+  closestPeerTagger.peerSetSize = Math.min(closestPeerTagger.peerSetSize, nearest)
 
   /** One that cannot be reached, unless it is we who are cut off. */
   function drop(contact: PeerId): void {

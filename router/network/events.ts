@@ -11,6 +11,8 @@ export type NetworkEvent =
   | 'handshake_failed'
   /** A connection ended because its peer speaks none of our protocols, or does not answer at all. */
   | 'connection_silent'
+  /** A peer that was let go to keep room for the next. */
+  | 'connection_trimmed'
   /** Packets by gossip that were not judged: too long, not for us, too many from one peer or from all. */
   | 'packet_oversize'
   | 'packet_unwanted'

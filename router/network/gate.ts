@@ -1,5 +1,5 @@
 /** Decides with whom to connect: before the handshake by address, after it by who the peer has shown to be. */
-import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import type { Connection, ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import { getNetConfig } from '@libp2p/utils'
 import type { NetworkEvent } from './events.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -8,12 +8,17 @@ export interface GateComponents {
   /** Whether the peer may take part at all. */
   admitted(peer: string): boolean
   shunned(peer: string): boolean
-  /** Open connections, and how many of them others have opened. */
-  connections(): { all: number; inbound: number }
+  /** That are open. */
+  connections(): Connection[]
   /** Takes a token of an address for each connection that came to nothing. */
   failures: RateLimit
+  /** Has no token of a peer that was let go just now to make room. */
+  turns: RateLimit
   count(event: NetworkEvent): void
 }
+
+/** Who was let go to make room may come back after so long: others have their turn first. */
+export const TURNS = { perSecond: 1 / 30, burst: 1 }
 
 /** To one host: connections that came to nothing, before it has to wait for the next. */
 export const FAILED_CONNECTIONS = { perSecond: 0.2, burst: 10 }
@@ -21,10 +26,14 @@ export const FAILED_CONNECTIONS = { perSecond: 0.2, burst: 10 }
 /** So much of the room is left for peers that we look for ourselves: whoever calls us cannot take all of it. */
 const OWN_SHARE = 1 / 4
 
+/** Of the connections, those that others may have opened. */
+export const maxInbound = (maxConnections: number) => Math.ceil(maxConnections * (1 - OWN_SHARE))
+
+export const isInbound = ({ direction }: Pick<Connection, 'direction'>) => direction === 'inbound'
+
 export function createGate(components: GateComponents, options: { maxConnections: number }): ConnectionGater {
-  const { admitted, shunned, connections, failures, count } = components
+  const { admitted, shunned, connections, failures, turns, count } = components
   const { maxConnections } = options
-  const maxInbound = Math.ceil(maxConnections * (1 - OWN_SHARE))
 
   function refused(peer: PeerId): boolean {
     const id = peer.toString()
@@ -53,9 +62,10 @@ export function createGate(components: GateComponents, options: { maxConnections
       return true
     },
     // libp2p itself counts only those whose handshake is done, and prunes none that is in use
-    denyInboundUpgradedConnection() {
-      const { all, inbound } = connections()
-      if (all < maxConnections && inbound < maxInbound) return false
+    denyInboundUpgradedConnection(peer) {
+      const open = connections()
+      const isRoom = open.length < maxConnections && open.filter(isInbound).length < maxInbound(maxConnections)
+      if (isRoom && turns.has(peer.toString())) return false
       count('connection_full')
       return true
     },

@@ -30,6 +30,8 @@ export interface Gossip {
   unsubscribe(key: RoutingKey): void
   /** Connected peers that joined the key. */
   subscribers(key: RoutingKey): PeerId[]
+  /** Whether the peer joined a key that this node joined. */
+  sharesKey(peer: PeerId): boolean
   /** Whether a packet for the key would reach anybody now. */
   heard(key: RoutingKey): boolean
   /** Resolves once a packet for the key would reach somebody, or the signal aborts. */
@@ -100,7 +102,10 @@ export function createGossip(components: {
   }
   pubsub.addEventListener('subscription-change', onChange)
 
-  const { streamsOutbound } = pubsub as unknown as { streamsOutbound: ReadonlyMap<string, unknown> }
+  const { streamsOutbound, topics } = pubsub as unknown as {
+    streamsOutbound: ReadonlyMap<string, unknown>
+    topics: ReadonlyMap<string, ReadonlySet<string>>
+  }
   const subscribers = (key: RoutingKey) => pubsub.getSubscribers(toTopic(key))
   // a peer can say what it joined before gossipsub has a stream to answer on; its type hides those it has
   const heard = (key: RoutingKey) => subscribers(key).some(peer => streamsOutbound.has(peer.toString()))
@@ -109,6 +114,7 @@ export function createGossip(components: {
     subscribe: key => pubsub.subscribe(toTopic(key)),
     unsubscribe: key => pubsub.unsubscribe(toTopic(key)),
     subscribers,
+    sharesKey: peer => [...joined].some(key => topics.get(toTopic(key))?.has(peer.toString())),
     heard,
     async untilHeard(key, signal) {
       const { promise, resolve } = Promise.withResolvers<void>()

@@ -42,6 +42,11 @@ const GUILTY_SCORE = -80
 const RETAIN_SCORE_MS = 300_000
 /** libp2p would call five at a time, half a minute each: where peers go for good more often, those that wait become ever more. */
 const PARALLEL_RECONNECTS = 32
+/**
+ * libp2p would ask each peer every ten seconds whether it is there, and end the connection to one that takes five to
+ * answer. Where many nodes are busy at once, all would lose each other, and be busier still with finding each other again.
+ */
+export const MONITOR = { pingInterval: 30_000, pingTimeout: { minTimeout: 20_000 } }
 /** Handshakes a second with one host, since sites share an address behind NAT, and how many of all may be under way. */
 export const HANDSHAKES = { perHostSecond: 32, pending: 192 }
 
@@ -118,6 +123,7 @@ export async function createNode(components: NodeComponents, options: NodeOption
       // libp2p's 10 could be taken for good by one host that connects and says nothing
       maxIncomingPendingConnections: HANDSHAKES.pending,
     },
+    connectionMonitor: MONITOR,
     services: {
       identify: identify({ timeout: dialDeadlineMs }),
       ping: ping({ timeout: dialDeadlineMs }),

@@ -82,6 +82,8 @@ export interface Libp2pNetworkOptions extends Access {
    * stream or a DHT request, 64 bytes for a smaller matter. It may save up 16 seconds of it.
    */
   peerCostPerSecond?: number
+  /** When there is little room, a peer is let go for the next, yet not before it has been here for this time. */
+  graceMs?: number
   /** A connection whose peer speaks none of our protocols after this time is ended. */
   silentMs?: number
   /** A node that takes longer to stop is cut off. */
@@ -95,7 +97,7 @@ export const DEFAULTS = {
   relays: [],
   mdns: false,
   dhtMode: 'server',
-  maxConnections: 64,
+  maxConnections: 128,
   maxRecords: 5_000,
   peersPerKey: 6,
   meetDeadlineMs: 2_000,
@@ -114,6 +116,7 @@ export const DEFAULTS = {
   packetsPerSecond: 50,
   totalPacketsPerSecond: 100,
   peerCostPerSecond: 1 << 18,
+  graceMs: 5_000,
   silentMs: 20_000,
   stopDeadlineMs: 2_000,
 } satisfies Libp2pNetworkOptions

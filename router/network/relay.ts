@@ -12,11 +12,12 @@ import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import { BoundedDatastore } from './datastore.ts'
-import { createGate, FAILED_CONNECTIONS } from './gate.ts'
+import { createGate, FAILED_CONNECTIONS, TURNS } from './gate.ts'
 import { NetworkStartError } from './network.ts'
-import { DHT_PROTOCOL, HANDSHAKES, STREAM_LIMITS } from './node.ts'
-import type { Access, Libp2pNetworkComponents } from './options.ts'
+import { DHT_PROTOCOL, HANDSHAKES, MONITOR, STREAM_LIMITS } from './node.ts'
+import { type Access, DEFAULTS, type Libp2pNetworkComponents } from './options.ts'
 import { createRateLimit } from './rate-limit.ts'
+import { keepRoom } from './room.ts'
 
 export interface Relay extends AsyncDisposable {
   /** Where sites can be told to find it. */
@@ -36,6 +37,8 @@ export interface RelayOptions extends Pick<Access, 'swarmKey' | 'members'> {
   maxPlaces?: number
   /** @default 512 */
   maxConnections?: number
+  /** When there is little room, a site without a place is let go for the next, yet not before this time. @default 5,000 */
+  graceMs?: number
 }
 
 const DEADLINE_MS = 5_000
@@ -45,23 +48,27 @@ export async function startRelay(
   { privateKey }: Pick<Libp2pNetworkComponents, 'privateKey'>,
   options: RelayOptions,
 ): Promise<Relay> {
-  const { listen, announce = [], swarmKey, maxPlaces = 128, maxConnections = 512 } = options
+  const { listen, announce = [], swarmKey, maxPlaces = 128, maxConnections = 512, graceMs = DEFAULTS.graceMs } = options
   let members = options.members && new Set(options.members)
   const admitted = (peer: string) => members === undefined || members.has(peer)
+  const now = () => performance.now()
+  const turns = createRateLimit({ now }, TURNS)
   const gate = createGate(
     {
       admitted,
       shunned: () => false,
-      connections() {
-        const open = node.getConnections()
-        return { all: open.length, inbound: open.filter(({ direction }) => direction === 'inbound').length }
-      },
-      failures: createRateLimit({ now: () => performance.now() }, FAILED_CONNECTIONS),
+      connections: () => node.getConnections(),
+      failures: createRateLimit({ now }, FAILED_CONNECTIONS),
+      turns,
       count() {},
     },
     { maxConnections },
   )
   const node = await create()
+  const endRoom = keepRoom(
+    { node, isKept: peer => node.services.relay.reservations.has(peer), isUseful: () => false, turns, count() {} },
+    { maxConnections, graceMs },
+  )
 
   async function create() {
     try {
@@ -76,6 +83,7 @@ export async function startRelay(
         connectionEncrypters: [noise()],
         streamMuxers: [yamux({ streamOptions: STREAM_LIMITS })],
         connectionGater: gate,
+        connectionMonitor: MONITOR,
         connectionManager: {
           maxConnections,
           inboundUpgradeTimeout: DEADLINE_MS,
@@ -109,6 +117,7 @@ export async function startRelay(
       for (const peer of node.getPeers()) if (!admitted(peer.toString())) node.hangUp(peer).catch(() => {})
     },
     async [Symbol.asyncDispose]() {
+      endRoom()
       await node.stop()
     },
   }

@@ -5,14 +5,14 @@ import type { RoutingKey } from '../keyspace.ts'
 import { openAddressBook } from './address-book.ts'
 import { createBackfill } from './backfill.ts'
 import { createBackground } from './background.ts'
-import { startBootstrap } from './bootstrap.ts'
+import { type Bootstrap, startBootstrap } from './bootstrap.ts'
 import { createCompany } from './company.ts'
 import { tendContacts } from './contacts.ts'
 import { deadline, within } from './deadline.ts'
 import { createDiscovery } from './discovery.ts'
 import type { NetworkEvent } from './events.ts'
 import { createExchange, MAX_SYNC_STREAMS, SYNC_PROTOCOL } from './exchange.ts'
-import { createGate, FAILED_CONNECTIONS, hostOf } from './gate.ts'
+import { createGate, FAILED_CONNECTIONS, hostOf, TURNS } from './gate.ts'
 import { createGossip } from './gossip.ts'
 import { createHandshakes } from './handshakes.ts'
 import { createJudge } from './judge.ts'
@@ -23,6 +23,7 @@ import { createPlaces } from './places.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { followReachability } from './reachability.ts'
 import { createReputation } from './reputation.ts'
+import { keepRoom } from './room.ts'
 import { createThrottle } from './throttle.ts'
 
 export interface Running {
@@ -72,15 +73,14 @@ export async function startNetwork(
     },
   )
   const failures = createRateLimit({ now }, FAILED_CONNECTIONS)
+  const turns = createRateLimit({ now }, TURNS)
   const gate = createGate(
     {
       admitted,
       shunned: reputation.shunned,
-      connections() {
-        const open = node.getConnections()
-        return { all: open.length, inbound: open.filter(({ direction }) => direction === 'inbound').length }
-      },
+      connections: () => node.getConnections(),
       failures,
+      turns,
       count,
     },
     settings,
@@ -171,10 +171,12 @@ export async function startNetwork(
     }
   }
 
+  let bootstrap: Bootstrap | undefined
+  const isKept = (peer: PeerId) => bootstrap?.includes(peer) ?? false
   const company = createCompany(
     {
       node,
-      dispensable: ({ remoteAddr }) => !contacts.some(contact => remoteAddr.toString().startsWith(contact.toString())),
+      isKept,
       count,
       logger,
       now,
@@ -182,7 +184,7 @@ export async function startNetwork(
     settings,
   )
   chargeDhtRequests(node, peer => throttle.charge(peer, DHT_REQUEST_COST))
-  tendContacts({ node, logger })
+  tendContacts({ node, logger }, settings)
 
   try {
     await node.handle(SYNC_PROTOCOL, exchange.serve, {
@@ -220,7 +222,7 @@ export async function startNetwork(
   discovery.start()
   const places = createPlaces({ node, background, logger })
   const relays = new Set(settings.relays.map(address => multiaddr(address).toString()))
-  const bootstrap = startBootstrap(
+  bootstrap = startBootstrap(
     {
       node,
       logger,
@@ -231,6 +233,7 @@ export async function startNetwork(
     },
     { addresses: contacts, fallbacks: book.addresses, dialDeadlineMs: settings.dialDeadlineMs },
   )
+  const endRoom = keepRoom({ node, isKept, isUseful: gossip.sharesKey, turns, count }, settings)
   const unfollow = settings.dhtMode === 'auto' ? followReachability({ node, logger }) : () => {}
   const tending = setInterval(tend, settings.tendMs).unref()
 
@@ -280,8 +283,9 @@ export async function startNetwork(
       clearInterval(tending)
       node.removeEventListener('peer:disconnect', onGone)
       unfollow()
-      bootstrap.stop()
+      bootstrap?.stop()
       discovery.stop()
+      endRoom()
       company.stop()
       gossip.stop()
       background.stop()

@@ -6,6 +6,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { routingKey, toCid } from '../../../router/keyspace.ts'
 import { tendContacts } from '../../../router/network/contacts.ts'
 import type { Node, NodeOptions } from '../../../router/network/node.ts'
+import { DEFAULTS } from '../../../router/network/options.ts'
 import { until } from '../../support/poll.ts'
 import { quiet, startBareNode } from './swarm.ts'
 
@@ -39,7 +40,7 @@ const infoOf = (id: PeerId, port: number): PeerInfo => ({ id, multiaddrs: [multi
 
 async function startTended(options: Partial<NodeOptions> = {}) {
   const node = await startBareNode(options)
-  tendContacts({ node, logger: quiet })
+  tendContacts({ node, logger: quiet }, DEFAULTS)
   return node
 }
 

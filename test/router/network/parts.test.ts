@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { MessageChannel } from 'node:worker_threads'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { MultiaddrConnection, PeerId } from '@libp2p/interface'
+import type { Connection, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Key } from 'interface-datastore'
@@ -10,8 +10,8 @@ import { createBackground } from '../../../router/network/background.ts'
 import { type Answering, createCalls } from '../../../router/network/calls.ts'
 import { BoundedDatastore } from '../../../router/network/datastore.ts'
 import { deadline, within } from '../../../router/network/deadline.ts'
-import { createGate } from '../../../router/network/gate.ts'
-import { createRateLimit } from '../../../router/network/rate-limit.ts'
+import { createGate, TURNS } from '../../../router/network/gate.ts'
+import { createRateLimit, type RateLimit } from '../../../router/network/rate-limit.ts'
 import { modeFor } from '../../../router/network/reachability.ts'
 import { createReputation } from '../../../router/network/reputation.ts'
 import { until } from '../../contracts/network.ts'
@@ -70,16 +70,21 @@ test('guilt grows with each strike and is whole while a peer is shunned', () => 
 suite('the gate', () => {
   const peer = { toString: () => 'peer' } as PeerId
   const from = (address: string) => ({ remoteAddr: multiaddr(address) }) as MultiaddrConnection
+  const connections = (direction: 'inbound' | 'outbound', count = 0) =>
+    Array<Connection>(count).fill({ direction } as Connection)
   const there = from('/ip4/203.0.113.7/tcp/4001')
 
-  function gate(said: { admitted?: boolean; shunned?: boolean; all?: number; inbound?: number } = {}) {
+  function gate(
+    said: { admitted?: boolean; shunned?: boolean; inbound?: number; outbound?: number; turns?: RateLimit } = {},
+  ) {
     const events: string[] = []
     const made = createGate(
       {
         admitted: () => said.admitted ?? true,
         shunned: () => said.shunned ?? false,
-        connections: () => ({ all: said.all ?? 0, inbound: said.inbound ?? 0 }),
+        connections: () => [...connections('inbound', said.inbound), ...connections('outbound', said.outbound)],
         failures: createRateLimit(clock(), { perSecond: 1, burst: 2 }),
+        turns: said.turns ?? createRateLimit(clock(), TURNS),
         count: event => events.push(event),
       },
       { maxConnections: 8 },
@@ -113,9 +118,22 @@ suite('the gate', () => {
   })
 
   test('keeps a quarter of the room for peers that this node looks for', () => {
-    assert.equal(gate({ all: 5, inbound: 5 }).gate.denyInboundUpgradedConnection?.(peer, there), false)
-    assert.equal(gate({ all: 6, inbound: 6 }).gate.denyInboundUpgradedConnection?.(peer, there), true)
-    assert.equal(gate({ all: 8, inbound: 2 }).gate.denyInboundUpgradedConnection?.(peer, there), true)
+    assert.equal(gate({ inbound: 5 }).gate.denyInboundUpgradedConnection?.(peer, there), false)
+    assert.equal(gate({ inbound: 6 }).gate.denyInboundUpgradedConnection?.(peer, there), true)
+    assert.equal(gate({ inbound: 2, outbound: 6 }).gate.denyInboundUpgradedConnection?.(peer, there), true)
+  })
+
+  test('lets who was let go just now wait, and nobody else', () => {
+    const time = clock()
+    const turns = createRateLimit(time, TURNS)
+    const { events, gate: made } = gate({ turns })
+    turns.take(peer.toString())
+    assert.equal(made.denyInboundUpgradedConnection?.(peer, there), true)
+    assert.deepEqual(events, ['connection_full'])
+    const other = { toString: () => 'another' } as PeerId
+    assert.equal(made.denyInboundUpgradedConnection?.(other, there), false)
+    time.ms = 30_000
+    assert.equal(made.denyInboundUpgradedConnection?.(peer, there), false)
   })
 })
 

@@ -1,0 +1,122 @@
+/** Nodes that everybody calls: they take in who comes, and keep those they need. */
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { multiaddr } from '@multiformats/multiaddr'
+import { routingKey, toTopic } from '../../../router/keyspace.ts'
+import type { NetworkEvent } from '../../../router/network/events.ts'
+import type { Libp2pNetwork } from '../../../router/network/libp2p.ts'
+import { startRelay } from '../../../router/network/relay.ts'
+import { publishUntilHeard, recorder } from '../../contracts/network.ts'
+import { until } from '../../support/poll.ts'
+import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
+
+const key = routingKey('0123abcd', 'legal', 42)
+const GRACE_MS = 300
+/** Of eight connections others may open six, of which one is to be free. */
+const SMALL = { maxConnections: 8, graceMs: GRACE_MS }
+
+/** Peers that dial `network` one after the other, as clients of the DHT, which nobody counts among the nearest. */
+async function callers(network: Libp2pNetwork) {
+  const stack = new AsyncDisposableStack()
+  return {
+    async call({ subscribed = false } = {}): Promise<string> {
+      const caller = stack.use(await startBareNode({ dhtMode: 'client' }))
+      if (subscribed) caller.services.pubsub.subscribe(toTopic(key))
+      await caller.dial(addressOf(network))
+      const id = caller.peerId.toString()
+      await until('it to be there', () => network.status().peers.includes(id))
+      // libp2p dates connections in whole milliseconds
+      await new Promise(resolve => setTimeout(resolve, 5))
+      return id
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+suite('a node with little room', () => {
+  test('brings a whole swarm together that starts from it alone', async () => {
+    await using swarm = createLibp2pSwarm()
+    const events: NetworkEvent[] = []
+    const observer = { networkEvent: (event: NetworkEvent) => void events.push(event) }
+    const hub = await swarm.add(recorder(), { maxConnections: 8, graceMs: 3_000, observer })
+    const pairs = Array.from({ length: 8 }, (_, number) => ({ key: routingKey('0123abcd', 'legal', number) }))
+    const heard = pairs.map(() => recorder())
+    for (const [number, pair] of pairs.entries()) {
+      const listener = await swarm.add(heard[number] ?? assert.fail())
+      listener.join(pair.key)
+    }
+    for (const [number, pair] of pairs.entries()) {
+      const author = await swarm.add(recorder())
+      author.join(pair.key)
+      await publishUntilHeard(author, pair.key, heard[number] ?? assert.fail())
+    }
+    assert.ok(events.includes('connection_trimmed'), 'the hub has let somebody go')
+    assert.ok(hub.status().peers.length <= 8)
+  })
+
+  test('lets go of those that are of no use, and of these the youngest', async () => {
+    await using swarm = createLibp2pSwarm()
+    const network = await swarm.add(recorder(), { ...SMALL, bootstrap: [] })
+    network.join(key)
+    await using visitors = await callers(network)
+    const useful = [await visitors.call({ subscribed: true })]
+    const old = [await visitors.call(), await visitors.call()]
+    useful.push(await visitors.call({ subscribed: true }))
+    const young = await visitors.call()
+    const settled = (...expected: string[]) =>
+      until(`${expected.length} to be left`, () => {
+        const peers = new Set(network.status().peers)
+        return peers.size === expected.length && expected.every(id => peers.has(id))
+      })
+    await settled(...useful, ...old, young)
+    useful.push(await visitors.call({ subscribed: true }))
+    await settled(...useful, ...old)
+    useful.push(await visitors.call({ subscribed: true }))
+    await settled(...useful, ...old.slice(0, 1))
+    // where all are of use, the youngest of them
+    useful.push(await visitors.call({ subscribed: true }))
+    await settled(...useful)
+    await visitors.call({ subscribed: true })
+    await settled(...useful)
+  })
+
+  test('lets nobody go who has come just now, nor a peer that it was told to stay connected to', async () => {
+    await using swarm = createLibp2pSwarm()
+    const hub = await swarm.add(recorder())
+    const network = await swarm.add(recorder(), { ...SMALL, graceMs: 600_000, bootstrap: hub.status().addresses })
+    await using visitors = await callers(network)
+    const came = [hub.status().id]
+    for (let count = 0; count < 6; count += 1) came.push(await visitors.call())
+    await new Promise(resolve => setTimeout(resolve, 2_500))
+    assert.deepEqual(network.status().peers.toSorted(), came.toSorted())
+
+    const impatient = await swarm.add(recorder(), {
+      ...SMALL,
+      graceMs: 0,
+      maxConnections: 1,
+      bootstrap: hub.status().addresses,
+    })
+    await until('it to be there', () => impatient.status().peers.includes(hub.status().id))
+    await new Promise(resolve => setTimeout(resolve, 2_500))
+    assert.deepEqual(impatient.status().peers, [hub.status().id])
+  })
+})
+
+test('a relay with little room keeps those that have a place', async () => {
+  const privateKey = await generateKeyPair('Ed25519')
+  const listen = ['/ip4/127.0.0.1/tcp/0']
+  await using relay = await startRelay({ privateKey }, { listen, maxConnections: 8, graceMs: GRACE_MS })
+  await using swarm = createLibp2pSwarm()
+  const site = await swarm.add(recorder(), { listen: [], relays: relay.addresses, bootstrap: [] })
+  await until('it to have a place', () => site.status().addresses.some(address => address.includes('/p2p-circuit')))
+  await using visitors = new AsyncDisposableStack()
+  const [address = ''] = relay.addresses
+  for (let count = 0; count < 12; count += 1) {
+    const visitor = visitors.use(await startBareNode({ dhtMode: 'client' }))
+    await until('it to be let in', () => visitor.dial(multiaddr(address)).catch(() => undefined))
+  }
+  await until('room to be made', () => relay.status().peers <= 5)
+  assert.equal(relay.status().places, 1)
+  assert.equal(site.status().peers.length, 1)
+})
