@@ -40,7 +40,7 @@ suite('a node with little room', () => {
     const events: NetworkEvent[] = []
     const observer = { networkEvent: (event: NetworkEvent) => void events.push(event) }
     const hub = await swarm.add(recorder(), { maxConnections: 8, graceMs: 3_000, observer })
-    const pairs = Array.from({ length: 8 }, (_, number) => ({ key: routingKey('0123abcd', 'legal', number) }))
+    const pairs = Array.from({ length: 4 }, (_, number) => ({ key: routingKey('0123abcd', 'legal', number) }))
     const heard = pairs.map(() => recorder())
     for (const [number, pair] of pairs.entries()) {
       const listener = await swarm.add(heard[number] ?? assert.fail())
