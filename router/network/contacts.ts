@@ -2,7 +2,8 @@
  * Keeps the DHT's table of contacts small, alive and cheap. kad-dht asks a contact whether it is still there only when its part of
  * the table is full, so that peers which have gone stay in it, are named to others and are called by every look-up; and
  * what it keeps of each are a few bytes cut from pooled buffers of 64 KiB, which stay in memory as long as the contact does.
- * And each answer names twenty contacts, all of whom it takes up anew: in its table, in the peer store, with timers for each.
+ * And each answer names twenty contacts, all of whom it takes up anew: in its table, in the peer store, with timers for each, and
+ * calls, to see whether they are there: in a swarm that grows, most handshakes would come of that.
  */
 import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
@@ -18,8 +19,15 @@ interface Internals {
     safeDispatchEvent(type: string, event: { detail: PeerInfo }): boolean
   }
   routingTable: EventTarget & {
-    kb: { add(peer: PeerId, options?: object): Promise<void> }
+    size: number
+    kb: {
+      add(peer: PeerId, options?: object): Promise<void>
+      /** Calls one who is to be taken up. Whether it answers. */
+      verify(contact: { peerId: PeerId }, options?: object): Promise<boolean>
+    }
     remove(peer: PeerId): Promise<void>
+    /** Of the type `peer:ping`: a contact that answered. */
+    safeDispatchEvent(type: string, event: { detail: PeerId }): boolean
     /** The nearest that ever answered, to which the node wants to stay connected; there once it has started. */
     closestPeerTagger: {
       /** How many those are. */
@@ -27,6 +35,8 @@ interface Internals {
       newPeers?: { peerDistances: { peer: { id: PeerId }; distance: Uint8Array }[] }
       /** Those that have been tagged so. */
       closestPeers: { delete(peer: PeerId): void }
+      /** Makes of the nearest those that are tagged; done every five seconds too. */
+      updatePeerTags(): Promise<void>
     }
   }
 }
@@ -37,6 +47,12 @@ const NAMED_AGAIN_MS = 60_000
 const MAX_NAMED = 2_048
 /** Who has more addresses than that is taken up each time. */
 const MAX_NAMED_CHARS = 1_024
+
+/** With fewer contacts, whoever is named is called; that many stay near to each key in any case. */
+const FEW_CONTACTS = 20
+
+/** Who ends a connection sooner has no room for us. */
+const BRIEF_MS = 60_000
 
 /** Of its connections, the node keeps so many for those that are nearest in the DHT. */
 const NEAREST_SHARE = 1 / 16
@@ -102,17 +118,36 @@ export function tendContacts(
 
   const { kb } = routingTable
   const add = kb.add.bind(kb)
+  const verify = kb.verify
   kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
+  // beyond a few, it is for look-ups to call whom they need, who are taken up then
+  kb.verify = async (contact, options) => {
+    const ways = node.getConnections(contact.peerId)
+    if (ways.length === 0) return routingTable.size < FEW_CONTACTS && verify(contact, options)
+    // no request could be sent through a relay
+    const isThere = ways.some(({ limits }) => limits === undefined)
+    if (isThere) routingTable.safeDispatchEvent('peer:ping', { detail: contact.peerId })
+    return isThere
+  }
 
   routingTable.addEventListener('peer:add', () => {
     for (const near of closestPeerTagger.newPeers?.peerDistances ?? []) {
       if (near.distance.buffer.byteLength > near.distance.byteLength) near.distance = new Uint8Array(near.distance)
     }
   })
-  function forget(gone: PeerId): void {
-    named.delete(gone.toString())
+  function forgetNear(gone: PeerId): void {
     const { newPeers } = closestPeerTagger
     if (newPeers) newPeers.peerDistances = newPeers.peerDistances.filter(({ peer }) => !peer.id.equals(gone))
   }
+  function forget(gone: PeerId): void {
+    named.delete(gone.toString())
+    forgetNear(gone)
+  }
+  // libp2p would call one to which the node wants to stay connected as often as it is let go: the next nearest will do
+  node.addEventListener('connection:close', ({ detail: { remotePeer, timeline } }) => {
+    if ((timeline.close ?? Date.now()) - timeline.open > BRIEF_MS) return
+    forgetNear(remotePeer)
+    closestPeerTagger.updatePeerTags().catch(error => logger.debug({ err: error }, 'the nearest could not be marked'))
+  })
   routingTable.addEventListener('peer:remove', event => forget((event as CustomEvent<PeerId>).detail))
 }

@@ -63,6 +63,7 @@ export function createDiscovery(
   const due = new Map<RoutingKey, number>()
   let rounds: NodeJS.Timeout | undefined
   let hastenedAt = Number.NEGATIVE_INFINITY
+  let reachable = false
   const lacking = (key: RoutingKey) => peersPerKey - subscribers(key).length
 
   async function* find(key: RoutingKey, outer: AbortSignal): AsyncGenerator<PeerId, void> {
@@ -113,15 +114,6 @@ export function createDiscovery(
     return met
   }
 
-  function announce(key: RoutingKey): void {
-    // spread out, so that those of one start do not come due together for ever
-    due.set(key, now() + announceMs * (0.75 + Math.random() / 2))
-    background.run(`announce ${key}`, async signal => {
-      if (!joined.has(key)) return
-      await node.contentRouting.provide(toCid(key), { signal })
-    })
-  }
-
   function seek(key: RoutingKey): void {
     background.run(`meet ${key}`, async signal => {
       if (joined.has(key) && lacking(key) > 0) await meet(key, signal)
@@ -129,9 +121,17 @@ export function createDiscovery(
   }
 
   function tend(key: RoutingKey): void {
-    announce(key)
-    // queued behind the announcement: of two that join at once, at least one finds the other
-    seek(key)
+    // spread out, so that those of one start do not come due together for ever
+    due.set(key, now() + announceMs * (0.75 + Math.random() / 2))
+    background.run(`announce ${key}`, async signal => {
+      if (!joined.has(key)) return
+      try {
+        await node.contentRouting.provide(toCid(key), { signal })
+      } finally {
+        // not before: of two that join at once, at least one finds the other
+        seek(key)
+      }
+    })
   }
 
   function tendAll(): void {
@@ -148,11 +148,32 @@ export function createDiscovery(
     }
   }
 
-  function announceDue(): void {
-    for (const key of joined) if ((due.get(key) ?? 0) <= now()) announce(key)
+  function tendDue(): void {
+    for (const key of joined) if ((due.get(key) ?? 0) <= now()) tend(key)
   }
 
-  const welcome = () => (table.size <= 1 ? tendAll() : hasten())
+  /** What was announced while nobody could come, as before there is a place at a relay, nobody has kept. */
+  function noteAddresses(): void {
+    const before = reachable
+    reachable = node.getMultiaddrs().length > 0
+    if (reachable && !before) tendAll()
+  }
+
+  /** Asks for the nearest to itself, of whom the table takes up those it has room for. */
+  function lookAround(): void {
+    background.run('look around', async signal => {
+      await Array.fromAsync(node.peerRouting.getClosestPeers(node.peerId.toMultihash().bytes, { signal }))
+    })
+  }
+
+  function welcome(): void {
+    if (table.size > 1) {
+      hasten()
+    } else {
+      lookAround()
+      tendAll()
+    }
+  }
 
   return {
     find,
@@ -167,12 +188,15 @@ export function createDiscovery(
       })
     },
     start() {
+      reachable = node.getMultiaddrs().length > 0
+      node.addEventListener('self:peer:update', noteAddresses)
       table.addEventListener('peer:add', welcome)
-      rounds = setInterval(announceDue, announceMs / ROUNDS).unref()
+      rounds = setInterval(tendDue, announceMs / ROUNDS).unref()
     },
     stop() {
       clearInterval(rounds)
       table.removeEventListener('peer:add', welcome)
+      node.removeEventListener('self:peer:update', noteAddresses)
     },
   }
 }

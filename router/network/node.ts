@@ -47,6 +47,8 @@ const PARALLEL_RECONNECTS = 32
  * answer. Where many nodes are busy at once, all would lose each other, and be busier still with finding each other again.
  */
 export const MONITOR = { pingInterval: 30_000, pingTimeout: { minTimeout: 20_000 } }
+/** How often a node asks for those that are nearest to it. */
+const LOOK_AROUND_MS = 300_000
 /** Handshakes a second with one host, since sites share an address behind NAT, and how many of all may be under way. */
 export const HANDSHAKES = { perHostSecond: 32, pending: 192 }
 
@@ -135,6 +137,9 @@ export async function createNode(components: NodeComponents, options: NodeOption
         peerInfoMapper: passthroughMapper,
         // a node without peers gets its empty answer at once; it announces again when the first peer comes
         allowQueryWithZeroPeers: true,
+        // likewise, it looks around when the first peer comes, which may be later than a second after the start
+        initialQuerySelfInterval: LOOK_AROUND_MS,
+        querySelfInterval: LOOK_AROUND_MS,
         // announcing again is discovery's business; here, records that nobody renewed are dropped
         reprovide: { validity: recordMs, interval: recordMs / 48, threshold: 0, concurrency: 4, maxQueueSize: 4096 },
       }),

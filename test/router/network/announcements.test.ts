@@ -1,8 +1,10 @@
-/** That keys are announced once to each that comes, bit by bit, and no more once they are left. */
+/** That keys are announced once to each that comes, bit by bit, no more once they are left, and anew once somebody can come. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
 import { type RoutingKey, routingKey, toCid } from '../../../router/keyspace.ts'
+import { startRelay } from '../../../router/network/relay.ts'
 import { recorder } from '../../contracts/network.ts'
 import { until } from '../../support/poll.ts'
 import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
@@ -13,17 +15,25 @@ const SPREAD_MS = ANNOUNCE_MS / 16
 /** Before the earliest round that comes by itself, which would tell all of them too. */
 const PATIENCE = { deadlineMs: ANNOUNCE_MS / 2, everyMs: 20 }
 
-/** A peer that notes when it is told of which key. */
+interface Message {
+  type: string
+  key?: Uint8Array
+  providers: { multiaddrs: unknown[] }[]
+}
+
+/** A peer that notes when it is told of which key, and with how many addresses. */
 async function listener() {
   const node = await startBareNode()
-  const told: { key: RoutingKey; at: number }[] = []
+  const told: { key: RoutingKey; at: number; addresses: number }[] = []
   const names = new Map(KEYS.map(key => [Buffer.from(toCid(key).multihash.bytes).toString('hex'), key]))
-  type Rpc = { handleMessage(peer: PeerId, message: { type: string; key?: Uint8Array }): Promise<unknown> }
+  type Rpc = { handleMessage(peer: PeerId, message: Message): Promise<unknown> }
   const { rpc } = node.services.dht as unknown as { rpc: Rpc }
   const handleMessage = rpc.handleMessage.bind(rpc)
   rpc.handleMessage = (peer, message) => {
     const key = names.get(Buffer.from(message.key ?? []).toString('hex'))
-    if (message.type === 'ADD_PROVIDER' && key !== undefined) told.push({ key, at: performance.now() })
+    if (message.type === 'ADD_PROVIDER' && key !== undefined) {
+      told.push({ key, at: performance.now(), addresses: message.providers[0]?.multiaddrs.length ?? 0 })
+    }
     return handleMessage(peer, message)
   }
   return Object.assign(node, { told })
@@ -62,4 +72,24 @@ test('the first peer is told of all keys at once, later ones bit by bit, and nob
   await until('the third to know', () => third.told.length >= kept.length, PATIENCE)
   await passed(SPREAD_MS / 4)
   assert.deepEqual(keysOf(third.told), kept.sort())
+})
+
+test('what was announced before there was a place at a relay is announced again with it', async () => {
+  const privateKey = await generateKeyPair('Ed25519')
+  const [relayAddress] = await (async () => {
+    await using before = await startRelay({ privateKey }, { listen: ['/ip4/127.0.0.1/tcp/0'] })
+    return before.addresses
+  })()
+  assert.ok(relayAddress !== undefined)
+  await using swarm = createLibp2pSwarm()
+  await using other = await listener()
+  const bootstrap = other.getMultiaddrs().map(String)
+  const site = await swarm.add(recorder(), { announceMs: ANNOUNCE_MS, listen: [], relays: [relayAddress], bootstrap })
+  for (const key of KEYS) site.join(key)
+  const keysTold = (isReachable: boolean) =>
+    new Set(keysOf(other.told.filter(({ addresses }) => addresses > 0 === isReachable))).size
+  await until('the other to know', () => keysTold(false) === KEYS.length, PATIENCE)
+  assert.equal(keysTold(true), 0)
+  await using _relay = await startRelay({ privateKey }, { listen: [relayAddress.replace(/\/p2p\/.*/, '')] })
+  await until('it to know where to go', () => keysTold(true) === KEYS.length, PATIENCE)
 })

@@ -1,6 +1,7 @@
 /** That peers which have gone leave little behind: counts of what is kept, and no large buffer kept for a few bytes of it. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { routingKey, toCid } from '../../../router/keyspace.ts'
@@ -21,7 +22,6 @@ interface Near {
 }
 interface Table {
   size: number
-  add(peer: PeerId): Promise<void>
   remove(peer: PeerId): Promise<void>
   kb: { toIterable(): Iterable<{ peerId: PeerId; kadId: Uint8Array }> }
   closestPeerTagger: { newPeers: { peerDistances: Near[] } }
@@ -44,28 +44,22 @@ async function startTended(options: Partial<NodeOptions> = {}) {
   return node
 }
 
-/** kad-dht takes up who answers a ping in time, which on a busy machine somebody may not. */
 async function untilMet(node: Node, peer: PeerId): Promise<void> {
-  const table = tableOf(node)
-  const isMet = () => [...table.kb.toIterable()].some(({ peerId }) => peerId.equals(peer))
-  const look = async () => {
-    if (!isMet()) await table.add(peer)
-    return isMet()
-  }
-  await until('it to be met', look, PATIENCE)
+  const { kb } = tableOf(node)
+  await until('it to be met', () => [...kb.toIterable()].some(({ peerId }) => peerId.equals(peer)), PATIENCE)
 }
 
 /** So many peers that `node` has met, until they are disposed of. */
 async function meet(node: Node, count: number): Promise<AsyncDisposableStack> {
   const [address] = node.getMultiaddrs()
   assert.ok(address !== undefined)
-  const peers = new AsyncDisposableStack()
+  await using peers = new AsyncDisposableStack()
   for (let number = 0; number < count; number += 1) {
     const peer = peers.use(await startBareNode())
     await peer.dial(address)
     await untilMet(node, peer.peerId)
   }
-  return peers
+  return peers.move()
 }
 
 suite('contacts', () => {
@@ -84,7 +78,7 @@ suite('contacts', () => {
     await using node = await startTended()
     await using _stayer = await meet(node, 1)
     const [stayer] = node.getPeers()
-    const goers = await meet(node, 8)
+    await using goers = await meet(node, 8)
     assert.equal(tableOf(node).size, 9)
     await goers.disposeAsync()
     const look = async () => {
@@ -99,14 +93,14 @@ suite('contacts', () => {
   test('that were near, and do not come back, are dropped though nobody looks', async () => {
     await using node = await startTended({ reconnectMs: 20 })
     await using _stayer = await meet(node, 1)
-    const goers = await meet(node, 4)
+    await using goers = await meet(node, 4)
     const near = async () => (await node.peerStore.all()).filter(({ tags }) => tags.has(NEAR)).length
     await until('them to be near', async () => (await near()) === 5, PATIENCE)
     await goers.disposeAsync()
     await until('them to be dropped', () => tableOf(node).size === 1, PATIENCE)
     assert.equal(node.getPeers().length, 1)
     // kad-dht looks every five seconds whom to tag as near
-    await new Promise(resolve => setTimeout(resolve, 6_000))
+    await setTimeout(6_000)
     assert.equal((await node.peerStore.all()).length, 1)
   })
 
@@ -141,9 +135,51 @@ suite('contacts', () => {
     assert.equal(takenUp.length, 3)
   })
 
+  test('that were near, and let the node go whenever it comes, are not called again and again', async () => {
+    await using node = await startTended()
+    await using host = await startBareNode()
+    const [address] = host.getMultiaddrs()
+    assert.ok(address !== undefined)
+    await node.dial(address)
+    const isNear = async () => (await node.peerStore.get(host.peerId)).tags.has(NEAR)
+    await until('it to be near', isNear, PATIENCE)
+    let calls = 0
+    host.addEventListener('connection:open', ({ detail: connection }) => {
+      calls += 1
+      void connection.close()
+    })
+    await Promise.all(host.getConnections().map(connection => connection.close()))
+    await until('it not to be near', async () => !(await isNear()), PATIENCE)
+    await setTimeout(2_000)
+    assert.ok(calls <= 5, `${calls} calls`)
+    assert.equal(node.getConnections().length, 0)
+  })
+
+  test('are called when somebody names them, while there are few', async () => {
+    await using node = await startTended()
+    await using peers = await meet(node, 2)
+    const named = async () => {
+      const stranger = peers.use(await startBareNode())
+      const info = { id: stranger.peerId, multiaddrs: stranger.getMultiaddrs() }
+      networkOf(node).safeDispatchEvent('peer', { detail: info })
+      return stranger
+    }
+    await untilMet(node, (await named()).peerId)
+    peers.use(await meet(node, 17))
+    assert.equal(tableOf(node).size, 20)
+    const stranger = await named()
+    await setTimeout(500)
+    assert.equal(stranger.getConnections().length, 0)
+    // one who calls is taken up all the same
+    const [address] = node.getMultiaddrs()
+    assert.ok(address !== undefined)
+    await stranger.dial(address)
+    await untilMet(node, stranger.peerId)
+  })
+
   test('are remembered up to a bound', async () => {
     await using node = await startTended({ maxRecords: 4 })
-    const goers = await meet(node, 8)
+    await using goers = await meet(node, 8)
     await goers.disposeAsync()
     // it remembers itself as well
     assert.ok((await node.peerStore.all()).length <= 4)
@@ -151,7 +187,7 @@ suite('contacts', () => {
 
   test('stay while it is the node itself that is cut off', async () => {
     await using node = await startTended()
-    const goer = await meet(node, 1)
+    await using goer = await meet(node, 1)
     await goer.disposeAsync()
     await until('it to be alone', () => node.getPeers().length === 0, PATIENCE)
     await Array.fromAsync(node.contentRouting.findProviders(toCid(key)))

@@ -1,6 +1,7 @@
-/** Whom a node gets to know for a key when most of those who announced it are gone. */
+/** Whom a node gets to know for a key: when most of those who announced it are gone, and when two come at once. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -8,9 +9,17 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { routingKey } from '../../../router/keyspace.ts'
 import { createBackground } from '../../../router/network/background.ts'
 import { createDiscovery } from '../../../router/network/discovery.ts'
-import { quiet, startBareNode } from './swarm.ts'
+import type { Node } from '../../../router/network/node.ts'
+import { recorder } from '../../contracts/network.ts'
+import { until } from '../../support/poll.ts'
+import { addressOf, createLibp2pSwarm, quiet, startBareNode } from './swarm.ts'
 
+const PATIENCE = { deadlineMs: 30_000, everyMs: 20 }
 const key = routingKey('0123abcd', 'legal', 42)
+
+function tableSizeOf(node: Node): number {
+  return (node.services.dht as unknown as { routingTable: { size: number } }).routingTable.size
+}
 
 test('peers that are gone take no place of those that are there, and no more are called than are wanted', async () => {
   await using node = await startBareNode()
@@ -45,4 +54,55 @@ test('peers that are gone take no place of those that are there, and no more are
   )
   assert.equal(await discovery.meet(key, new AbortController().signal), 3)
   assert.equal(node.getPeers().length, 3)
+})
+
+test('nobody is looked for before the own announcement was sent, so that of two who come at once one finds the other', async () => {
+  await using node = await startBareNode()
+  const events: string[] = []
+  const contentRouting = {
+    async provide() {
+      events.push('announce')
+      await setTimeout(50)
+      events.push('announced')
+      throw new Error('to some of them')
+    },
+    async *findProviders() {
+      events.push('look')
+      yield* []
+    },
+  }
+  const discovery = createDiscovery(
+    {
+      node: Object.create(node, { contentRouting: { value: contentRouting } }),
+      background: createBackground({ logger: quiet }, { concurrency: 4, maxWaiting: 4, deadlineMs: 1_000 }),
+      joined: new Set([key]),
+      subscribers: () => [],
+      logger: quiet,
+      now: () => performance.now(),
+    },
+    { peersPerKey: 3, queryDeadlineMs: 10_000, announceMs: 60_000 },
+  )
+  discovery.tend(key)
+  await until('it to look', () => events.includes('look'), PATIENCE)
+  assert.deepEqual(events, ['announce', 'announced', 'look'])
+})
+
+test('who has waited for its first peer looks around as soon as it comes', async () => {
+  await using swarm = createLibp2pSwarm()
+  const late = await swarm.add(recorder())
+  await using hub = await startBareNode()
+  await using others = new AsyncDisposableStack()
+  const [address] = hub.getMultiaddrs()
+  assert.ok(address !== undefined)
+  const met = new Set([hub.peerId.toString()])
+  for (let count = 0; count < 3; count += 1) {
+    const other = others.use(await startBareNode())
+    await other.dial(address)
+    met.add(other.peerId.toString())
+  }
+  await until('the hub to know all', () => tableSizeOf(hub) === 3, PATIENCE)
+  // in which all would otherwise look around for the first time, and then not for five minutes
+  await setTimeout(1_500)
+  await hub.dial(addressOf(late))
+  await until('the late one to know all', () => met.isSubsetOf(new Set(late.status().peers)), PATIENCE)
 })
