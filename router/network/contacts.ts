@@ -19,7 +19,6 @@ interface Internals {
     safeDispatchEvent(type: string, event: { detail: PeerInfo }): boolean
   }
   routingTable: EventTarget & {
-    size: number
     kb: {
       add(peer: PeerId, options?: object): Promise<void>
       /** Calls one who is to be taken up. Whether it answers. */
@@ -47,9 +46,6 @@ const NAMED_AGAIN_MS = 60_000
 const MAX_NAMED = 2_048
 /** Who has more addresses than that is taken up each time. */
 const MAX_NAMED_CHARS = 1_024
-
-/** With fewer contacts, whoever is named is called; that many stay near to each key in any case. */
-const FEW_CONTACTS = 20
 
 /** Who ends a connection sooner has no room for us. */
 const BRIEF_MS = 60_000
@@ -120,10 +116,10 @@ export function tendContacts(
   const add = kb.add.bind(kb)
   const verify = kb.verify
   kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
-  // beyond a few, it is for look-ups to call whom they need, who are taken up then
+  // beyond that, it is for look-ups to call whom they need, who are taken up then
   kb.verify = async (contact, options) => {
     const ways = node.getConnections(contact.peerId)
-    if (ways.length === 0) return routingTable.size < FEW_CONTACTS && verify(contact, options)
+    if (ways.length === 0) return node.getConnections().length < maxConnections / 2 && verify(contact, options)
     // no request could be sent through a relay
     const isThere = ways.some(({ limits }) => limits === undefined)
     if (isThere) routingTable.safeDispatchEvent('peer:ping', { detail: contact.peerId })
