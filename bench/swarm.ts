@@ -28,7 +28,7 @@ const values = readArguments(import.meta.filename, {
   only: { type: 'string', help: 'some of the phases sizes, shares, churn, idle, simulate, by comma' },
   seed: { type: 'string', default: '1', help: 'of what is drawn by lot' },
   shared: { type: 'string', default: SHARED, help: 'the folder that holds data/' },
-  'budget-s': { type: 'string', default: '1800', help: 'no phase begins that would last longer, s' },
+  'budget-s': { type: 'string', default: '3600', help: 'no phase begins that would last longer, s' },
   'write-docs': { type: 'boolean', default: false, help: 'put everything into docs/scaling.md and draw its chart' },
 })
 const [loadBefore = Number.NaN] = loadavg()
@@ -102,7 +102,7 @@ if (!values.quick) {
 }
 const sizes: SizeRow[] = []
 for (const n of plan.sizes) {
-  const row = await phase(`${n} nodes`, 'sizes', 60 + 3 * n, () => measureSize(questions, n, plan))
+  const row = await phase(`${n} nodes`, 'sizes', 60 + 6 * n, () => measureSize(questions, n, plan))
   if (!row) continue
   sizes.push(row)
   say(sizesTable([row]))

@@ -52,7 +52,7 @@ export interface IdleRow {
 }
 
 /** All nodes of a swarm begin at once on one machine: 24 that announce 24 cells each keep two cores busy for minutes. */
-const SETTLE_MS = 300_000
+const SETTLE_MS = 600_000
 
 const perProcess = (nodes: number) => Math.max(2, Math.min(16, nodes >> 1))
 /** At least two nodes share each single kind of question. */

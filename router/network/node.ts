@@ -16,6 +16,7 @@ import { type Capture, captured } from './capture.ts'
 import { packetId } from './checks.ts'
 import { BoundedDatastore } from './datastore.ts'
 import type { Handshakes } from './handshakes.ts'
+import { enduring } from './muxers.ts'
 import { DHT_QUERY } from './options.ts'
 import { attended, brakeOf } from './secured.ts'
 import { createSlices } from './slices.ts'
@@ -108,7 +109,9 @@ export async function createNode(components: NodeComponents, options: NodeOption
       connectionProtector: handshakes.checked(preSharedKey({ psk: Buffer.from(swarmKey) })),
     }),
     connectionEncrypters: [capture === undefined ? encrypter : captured(encrypter, capture)],
-    streamMuxers: [throttle.counted(yamux({ maxInboundStreams: MAX_PEER_STREAMS, streamOptions: STREAM_LIMITS }))],
+    streamMuxers: [
+      throttle.counted(enduring(yamux({ maxInboundStreams: MAX_PEER_STREAMS, streamOptions: STREAM_LIMITS }))),
+    ],
     peerDiscovery: options.mdns ? [findingNeighbours(mdnsName(swarmKey), onNeighbour)] : [],
     connectionGater: gate,
     connectionManager: {

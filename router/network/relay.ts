@@ -13,6 +13,7 @@ import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import { BoundedDatastore } from './datastore.ts'
 import { createGate, FAILED_CONNECTIONS, TURNS } from './gate.ts'
+import { enduring } from './muxers.ts'
 import { NetworkStartError } from './network.ts'
 import { DHT_PROTOCOL, HANDSHAKES, MONITOR, STREAM_LIMITS } from './node.ts'
 import { type Access, DEFAULTS, type Libp2pNetworkComponents } from './options.ts'
@@ -81,7 +82,7 @@ export async function startRelay(
         transports: [tcp()],
         ...(swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: Buffer.from(swarmKey) }) }),
         connectionEncrypters: [noise()],
-        streamMuxers: [yamux({ streamOptions: STREAM_LIMITS })],
+        streamMuxers: [enduring(yamux({ streamOptions: STREAM_LIMITS }))],
         connectionGater: gate,
         connectionMonitor: MONITOR,
         connectionManager: {

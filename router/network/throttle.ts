@@ -2,13 +2,8 @@
  * Makes a peer that sends too much wait: its connection is not read for a while, so that TCP slows it down and nothing
  * honest is lost. libp2p's own streams take in whatever comes, as fast as it comes.
  */
-import {
-  type ConnectionEncrypter,
-  type MessageStream,
-  type StreamMessageEvent,
-  type StreamMuxerFactory,
-  serviceCapabilities,
-} from '@libp2p/interface'
+import type { ConnectionEncrypter, MessageStream, StreamMessageEvent, StreamMuxerFactory } from '@libp2p/interface'
+import { attendedMuxer } from './muxers.ts'
 import { overhear } from './overhear.ts'
 import { attended, brakeOf } from './secured.ts'
 
@@ -112,18 +107,10 @@ export function createThrottle(
       attended(createEncrypter, ({ remotePeer, connection }, ciphertext) =>
         watch(remotePeer.toString(), connection, brakeOf(ciphertext)),
       ),
-    counted: createMuxer => given => {
-      const factory = createMuxer(given)
-      return {
-        protocol: factory.protocol,
-        ...{ [serviceCapabilities]: ['@libp2p/stream-multiplexing'] },
-        createStreamMuxer(connection) {
-          const muxer = factory.createStreamMuxer(connection)
-          const peer = owners.get(connection)
-          if (peer !== undefined) overhear(muxer, 'stream', () => charge(peer, streamCost))
-          return muxer
-        },
-      }
-    },
+    counted: createMuxer =>
+      attendedMuxer(createMuxer, (muxer, connection) => {
+        const peer = owners.get(connection)
+        if (peer !== undefined) overhear(muxer, 'stream', () => charge(peer, streamCost))
+      }),
   }
 }
