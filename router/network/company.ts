@@ -38,7 +38,7 @@ export function createCompany(
   const { node, isKept, count, logger, now } = components
   const { silentMs, dialDeadlineMs, maxConnections } = options
   const stopping = new AbortController()
-  const looks = new Set<NodeJS.Timeout>()
+  const looks = new Map<string, NodeJS.Timeout>()
   const greeted = new Map<string, number>()
 
   async function look(connection: Connection): Promise<void> {
@@ -51,12 +51,18 @@ export function createCompany(
 
   const onOpen = ({ detail: connection }: CustomEvent<Connection>) => {
     const timer = setTimeout(() => {
-      looks.delete(timer)
+      looks.delete(connection.id)
       look(connection).catch(error => logger.debug({ err: error }, 'a connection could not be looked at'))
     }, silentMs).unref()
-    looks.add(timer)
+    looks.set(connection.id, timer)
+  }
+  // a timer would keep what is left of it in memory
+  const onClose = ({ detail: { id } }: CustomEvent<Connection>) => {
+    clearTimeout(looks.get(id))
+    looks.delete(id)
   }
   node.addEventListener('connection:open', onOpen)
+  node.addEventListener('connection:close', onClose)
 
   async function dial({ id, multiaddrs }: PeerInfo): Promise<void> {
     const addresses = multiaddrs.map(address => address.encapsulate(`/p2p/${id}`))
@@ -76,7 +82,8 @@ export function createCompany(
     },
     stop() {
       node.removeEventListener('connection:open', onOpen)
-      for (const timer of looks) clearTimeout(timer)
+      node.removeEventListener('connection:close', onClose)
+      for (const timer of looks.values()) clearTimeout(timer)
       stopping.abort()
     },
   }
