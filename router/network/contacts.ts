@@ -116,7 +116,7 @@ export function tendContacts(
   const add = kb.add.bind(kb)
   const verify = kb.verify
   kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
-  // beyond that, it is for look-ups to call whom they need, who are taken up then
+  // once half of the places are taken, it is for look-ups to call whom they need, who are taken up then
   kb.verify = async (contact, options) => {
     const ways = node.getConnections(contact.peerId)
     if (ways.length === 0) return node.getConnections().length < maxConnections / 2 && verify(contact, options)
@@ -140,8 +140,11 @@ export function tendContacts(
     forgetNear(gone)
   }
   // libp2p would call one to which the node wants to stay connected as often as it is let go: the next nearest will do
-  node.addEventListener('connection:close', ({ detail: { remotePeer, timeline } }) => {
-    if ((timeline.close ?? Date.now()) - timeline.open > BRIEF_MS) return
+  node.addEventListener('connection:close', ({ detail: { id, remotePeer, timeline } }) => {
+    const lasted = (timeline.close ?? Date.now()) - timeline.open
+    // two that call each other at once have two connections, of which one goes
+    const isThere = node.getConnections(remotePeer).some(other => other.id !== id && other.status === 'open')
+    if (lasted > BRIEF_MS || isThere) return
     forgetNear(remotePeer)
     closestPeerTagger.updatePeerTags().catch(error => logger.debug({ err: error }, 'the nearest could not be marked'))
   })

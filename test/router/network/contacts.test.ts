@@ -143,6 +143,10 @@ suite('contacts', () => {
     await node.dial(address)
     const isNear = async () => (await node.peerStore.get(host.peerId)).tags.has(NEAR)
     await until('it to be near', isNear, PATIENCE)
+    const second = await node.dial(address, { force: true })
+    await second.close()
+    await setTimeout(500)
+    assert.ok(await isNear(), 'one of two connections may go')
     let calls = 0
     host.addEventListener('connection:open', ({ detail: connection }) => {
       calls += 1
