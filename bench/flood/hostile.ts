@@ -8,6 +8,7 @@ import { connect, type Socket } from 'node:net'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
+import type { Node } from '../../router/network/node.ts'
 import { sealPacket } from '../../router/packet.ts'
 import { startBareNode } from '../../test/router/network/swarm.ts'
 import { aPacket } from '../../test/support/router-support.ts'
@@ -32,6 +33,8 @@ const TICK_MS = 10
 const POOL = 4_000
 /** Making a new name costs this side far more than turning it away costs the other; both share the cores here. */
 const COME_BACK_MS = 2_000
+/** An address at which every call is refused at once. */
+const NOBODY = '/ip4/127.0.0.1/tcp/1'
 
 async function makePool({ kind, space, cell }: FloodOrder): Promise<Uint8Array[]> {
   const privateKey = await generateKeyPair('Ed25519')
@@ -79,33 +82,41 @@ interface Drain {
   write(bytes: Uint8Array): void
 }
 
-async function openGossip(target: string, until: number): Promise<Drain> {
-  let stream: Stream | undefined
-  const keepOpen = async () => {
-    while (performance.now() < until) {
-      try {
-        await using node = await startBareNode({ listen: [] })
-        const signal = AbortSignal.timeout(5_000)
-        const opened = await node.dialProtocol(multiaddr(target), '/meshsub/1.2.0', { signal })
-        stream = opened
-        if (opened.status === 'open') await once(opened, 'close')
-      } catch {
-        // turned away: try again as somebody else
-      }
-      stream = undefined
-      await new Promise(resolve => setTimeout(resolve, COME_BACK_MS))
+/** Under one new name after the other, until it is over. */
+async function comeBack(until: number, call: (node: Node) => Promise<void>): Promise<void> {
+  while (performance.now() < until) {
+    try {
+      await using node = await startBareNode({ listen: [] })
+      await call(node)
+    } catch {
+      // turned away: try again as somebody else
     }
+    await new Promise(resolve => setTimeout(resolve, COME_BACK_MS))
   }
-  void keepOpen()
+}
+
+function openGossip(target: string, until: number): Drain {
+  let stream: Stream | undefined
+  void comeBack(until, async node => {
+    const signal = AbortSignal.timeout(5_000)
+    try {
+      stream = await node.dialProtocol(multiaddr(target), '/meshsub/1.2.0', { signal })
+      if (stream.status === 'open') await once(stream, 'close')
+    } finally {
+      stream = undefined
+    }
+  })
   return {
     open: () => stream?.writeStatus === 'writable' && stream.writeBufferLength < 200_000,
     write: bytes => void stream?.send(bytes),
   }
 }
 
-async function openSocket(port: number): Promise<Drain> {
+async function openSocket(port: number, until: number): Promise<Drain> {
   const socket: Socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
+  // who is turned away makes names all the while, on the same cores
+  void comeBack(until, async node => void (await node.dial(multiaddr(NOBODY))))
   return { open: () => socket.writableLength < 200_000, write: bytes => void socket.write(bytes) }
 }
 
@@ -114,7 +125,9 @@ async function flood(order: FloodOrder): Promise<{ offered: number; sent: number
   const pool = await makePool(order)
   const until = performance.now() + seconds * 1_000
   const drains = await Promise.all(
-    Array.from({ length: PEERS }, () => (typeof target === 'string' ? openGossip(target, until) : openSocket(target))),
+    Array.from({ length: PEERS }, () =>
+      typeof target === 'string' ? openGossip(target, until) : openSocket(target, until),
+    ),
   )
   const began = performance.now()
   let offered = 0

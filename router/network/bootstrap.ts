@@ -15,7 +15,7 @@ const LAST_RETRY_MS = 60_000
 const CHECK_MS = 1_000
 
 export interface Bootstrap {
-  /** Whether this is one of them, as far as they were reached. */
+  /** Whether this is one of the configured ones, as far as they were reached. */
   includes(peer: PeerId): boolean
   stop(): void
 }
@@ -78,7 +78,7 @@ export function startBootstrap(
   const timer = contacts.length > 0 ? setInterval(check, CHECK_MS).unref() : undefined
 
   return {
-    includes: peer => contacts.some(contact => contact.peer?.equals(peer)),
+    includes: peer => contacts.some(({ isFallback, peer: known }) => !isFallback && known?.equals(peer)),
     stop() {
       clearInterval(timer)
       stopping.abort()

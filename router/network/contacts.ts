@@ -5,10 +5,11 @@
  * And each answer names twenty contacts, all of whom it takes up anew: in its table, in the peer store, with timers for each, and
  * calls, to see whether they are there: in a swarm that grows, most handshakes would come of that.
  */
-import type { PeerId, PeerInfo } from '@libp2p/interface'
+import type { Libp2p, PeerId, PeerInfo } from '@libp2p/interface'
+import type { KadDHT } from '@libp2p/kad-dht'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Logger } from '../telemetry.ts'
-import type { Node } from './node.ts'
+import { isInbound, maxInbound } from './gate.ts'
 
 /** What kad-dht has, and its types do not show. */
 interface Internals {
@@ -25,18 +26,6 @@ interface Internals {
       verify(contact: { peerId: PeerId }, options?: object): Promise<boolean>
     }
     remove(peer: PeerId): Promise<void>
-    /** Of the type `peer:ping`: a contact that answered. */
-    safeDispatchEvent(type: string, event: { detail: PeerId }): boolean
-    /** The nearest that ever answered, to which the node wants to stay connected; there once it has started. */
-    closestPeerTagger: {
-      /** How many those are. */
-      peerSetSize: number
-      newPeers?: { peerDistances: { peer: { id: PeerId }; distance: Uint8Array }[] }
-      /** Those that have been tagged so. */
-      closestPeers: { delete(peer: PeerId): void }
-      /** Makes of the nearest those that are tagged; done every five seconds too. */
-      updatePeerTags(): Promise<void>
-    }
   }
 }
 type Ask = (to: PeerId, message: object, options: { signal?: AbortSignal }) => AsyncGenerator<{ name: string }>
@@ -47,20 +36,12 @@ const MAX_NAMED = 2_048
 /** Who has more addresses than that is taken up each time. */
 const MAX_NAMED_CHARS = 1_024
 
-/** Who ends a connection sooner has no room for us. */
-const BRIEF_MS = 60_000
-
-/** Of its connections, the node keeps so many for those that are nearest in the DHT. */
-const NEAREST_SHARE = 1 / 16
-
 export function tendContacts(
-  { node, logger }: { node: Node; logger: Logger },
+  { node, logger }: { node: Libp2p<{ dht: KadDHT }>; logger: Pick<Logger, 'debug'> },
   { maxConnections }: { maxConnections: number },
 ): void {
   const { network, routingTable } = node.services.dht as unknown as Internals
-  const { closestPeerTagger } = routingTable
-  const nearest = Math.ceil(maxConnections * NEAREST_SHARE)
-  closestPeerTagger.peerSetSize = Math.min(closestPeerTagger.peerSetSize, nearest)
+  const ownPlaces = Math.max(1, maxConnections - maxInbound(maxConnections))
 
   /** One that cannot be reached, unless it is we who are cut off. */
   function drop(contact: PeerId): void {
@@ -70,9 +51,7 @@ export function tendContacts(
       // what it announced is passed over as well, until somebody names it again
       .then(() => {
         if (node.getConnections(contact).length > 0) return
-        forget(contact)
-        // which would take its tag away, and remember it for that
-        closestPeerTagger.closestPeers.delete(contact)
+        named.delete(contact.toString())
         return node.peerStore.delete(contact)
       })
       .catch(error => logger.debug({ err: error, peer: contact.toString() }, 'a contact could not be dropped'))
@@ -116,37 +95,16 @@ export function tendContacts(
   const add = kb.add.bind(kb)
   const verify = kb.verify
   kb.add = (peer, options) => add(peerIdFromString(peer.toString()), options)
-  // once half of the places are taken, it is for look-ups to call whom they need, who are taken up then
+  // then it is for look-ups to call whom they need, who are taken up when they are there
+  const hasCalledEnough = () => node.getConnections().filter(way => !isInbound(way)).length >= ownPlaces
   kb.verify = async (contact, options) => {
-    const ways = node.getConnections(contact.peerId)
-    if (ways.length === 0) return node.getConnections().length < maxConnections / 2 && verify(contact, options)
+    const ways = node.getConnections(contact.peerId).filter(({ status }) => status === 'open')
+    if (ways.length === 0) return !hasCalledEnough() && verify(contact, options)
     // no request could be sent through a relay
-    const isThere = ways.some(({ limits }) => limits === undefined)
-    if (isThere) routingTable.safeDispatchEvent('peer:ping', { detail: contact.peerId })
-    return isThere
+    return ways.some(({ limits }) => limits === undefined)
   }
 
-  routingTable.addEventListener('peer:add', () => {
-    for (const near of closestPeerTagger.newPeers?.peerDistances ?? []) {
-      if (near.distance.buffer.byteLength > near.distance.byteLength) near.distance = new Uint8Array(near.distance)
-    }
+  routingTable.addEventListener('peer:remove', event => {
+    named.delete((event as CustomEvent<PeerId>).detail.toString())
   })
-  function forgetNear(gone: PeerId): void {
-    const { newPeers } = closestPeerTagger
-    if (newPeers) newPeers.peerDistances = newPeers.peerDistances.filter(({ peer }) => !peer.id.equals(gone))
-  }
-  function forget(gone: PeerId): void {
-    named.delete(gone.toString())
-    forgetNear(gone)
-  }
-  // libp2p would call one to which the node wants to stay connected as often as it is let go: the next nearest will do
-  node.addEventListener('connection:close', ({ detail: { id, remotePeer, timeline } }) => {
-    const lasted = (timeline.close ?? Date.now()) - timeline.open
-    // two that call each other at once have two connections, of which one goes
-    const isThere = node.getConnections(remotePeer).some(other => other.id !== id && other.status === 'open')
-    if (lasted > BRIEF_MS || isThere) return
-    forgetNear(remotePeer)
-    closestPeerTagger.updatePeerTags().catch(error => logger.debug({ err: error }, 'the nearest could not be marked'))
-  })
-  routingTable.addEventListener('peer:remove', event => forget((event as CustomEvent<PeerId>).detail))
 }

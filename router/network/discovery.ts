@@ -63,7 +63,10 @@ export function createDiscovery(
   const due = new Map<RoutingKey, number>()
   let rounds: NodeJS.Timeout | undefined
   let hastenedAt = Number.NEGATIVE_INFINITY
-  let reachable = false
+  const ownAddresses = () => new Set(node.getMultiaddrs().map(String))
+  let addresses: ReadonlySet<string> = new Set()
+  /** Whether somebody has been told of all keys who may still be there. */
+  let isKnown = false
   const lacking = (key: RoutingKey) => peersPerKey - subscribers(key).length
 
   async function* find(key: RoutingKey, outer: AbortSignal): AsyncGenerator<PeerId, void> {
@@ -114,10 +117,12 @@ export function createDiscovery(
     return met
   }
 
+  async function look(key: RoutingKey, signal: AbortSignal): Promise<void> {
+    if (joined.has(key) && lacking(key) > 0) await meet(key, signal)
+  }
+
   function seek(key: RoutingKey): void {
-    background.run(`meet ${key}`, async signal => {
-      if (joined.has(key) && lacking(key) > 0) await meet(key, signal)
-    })
+    background.run(`meet ${key}`, signal => look(key, signal))
   }
 
   function tend(key: RoutingKey): void {
@@ -129,7 +134,8 @@ export function createDiscovery(
         await node.contentRouting.provide(toCid(key), { signal })
       } finally {
         // not before: of two that join at once, at least one finds the other
-        seek(key)
+        if (signal.aborted) seek(key)
+        else await look(key, signal)
       }
     })
   }
@@ -152,11 +158,11 @@ export function createDiscovery(
     for (const key of joined) if ((due.get(key) ?? 0) <= now()) tend(key)
   }
 
-  /** What was announced while nobody could come, as before there is a place at a relay, nobody has kept. */
+  /** Others keep the addresses that came with an announcement: of a further one, such as a place at a relay, they are to hear. */
   function noteAddresses(): void {
-    const before = reachable
-    reachable = node.getMultiaddrs().length > 0
-    if (reachable && !before) tendAll()
+    const before = addresses
+    addresses = ownAddresses()
+    if (!addresses.isSubsetOf(before)) tendAll()
   }
 
   /** Asks for the nearest to itself, of whom the table takes up those it has room for. */
@@ -167,12 +173,18 @@ export function createDiscovery(
   }
 
   function welcome(): void {
-    if (table.size > 1) {
+    if (table.size === 0) return
+    if (isKnown && table.size > 1) {
       hasten()
-    } else {
-      lookAround()
-      tendAll()
+      return
     }
+    isKnown = true
+    lookAround()
+    tendAll()
+  }
+
+  function noteGone(): void {
+    if (table.size === 0) isKnown = false
   }
 
   return {
@@ -188,14 +200,16 @@ export function createDiscovery(
       })
     },
     start() {
-      reachable = node.getMultiaddrs().length > 0
+      addresses = ownAddresses()
       node.addEventListener('self:peer:update', noteAddresses)
       table.addEventListener('peer:add', welcome)
+      table.addEventListener('peer:remove', noteGone)
       rounds = setInterval(tendDue, announceMs / ROUNDS).unref()
     },
     stop() {
       clearInterval(rounds)
       table.removeEventListener('peer:add', welcome)
+      table.removeEventListener('peer:remove', noteGone)
       node.removeEventListener('self:peer:update', noteAddresses)
     },
   }

@@ -4,16 +4,19 @@
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import { circuitRelayServer } from '@libp2p/circuit-relay-v2'
+import { circuitRelayServer, RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
+import type { PeerId } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
+import { tendContacts } from './contacts.ts'
 import { BoundedDatastore } from './datastore.ts'
 import { createGate, FAILED_CONNECTIONS, TURNS } from './gate.ts'
 import { enduring } from './muxers.ts'
+import { stayNear } from './nearest.ts'
 import { NetworkStartError } from './network.ts'
 import { DHT_PROTOCOL, HANDSHAKES, MONITOR, STREAM_LIMITS } from './node.ts'
 import { type Access, DEFAULTS, type Libp2pNetworkComponents } from './options.ts'
@@ -43,6 +46,7 @@ export interface RelayOptions extends Pick<Access, 'swarmKey' | 'members'> {
 }
 
 const DEADLINE_MS = 5_000
+const SILENT = { debug() {} }
 
 /** @throws {NetworkStartError} */
 export async function startRelay(
@@ -66,14 +70,24 @@ export async function startRelay(
     { maxConnections },
   )
   const node = await create()
+  const streamsOf = (peer: PeerId) => node.getConnections(peer).flatMap(({ streams }) => streams)
   const endRoom = keepRoom(
-    { node, isKept: peer => node.services.relay.reservations.has(peer), isUseful: () => false, turns, count() {} },
+    {
+      node,
+      isKept: peer => node.services.relay.reservations.has(peer),
+      // those whose words it passes on
+      isUseful: peer => streamsOf(peer).some(({ protocol }) => protocol === RELAY_V2_HOP_CODEC),
+      turns,
+      count() {},
+      logger: SILENT,
+    },
     { maxConnections, graceMs },
   )
 
   async function create() {
     try {
-      return await createLibp2p({
+      const created = await createLibp2p({
+        start: false,
         privateKey,
         nodeInfo: { name: 'qis', version: '1', userAgent: 'qis/1' },
         addresses: { listen, announce },
@@ -104,6 +118,10 @@ export async function startRelay(
           relay: circuitRelayServer({ reservations: { maxReservations: maxPlaces, applyDefaultLimit: false } }),
         },
       })
+      tendContacts({ node: created, logger: SILENT }, { maxConnections })
+      stayNear({ node: created, logger: SILENT }, { maxConnections })
+      await created.start()
+      return created
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw new NetworkStartError(`cannot listen on ${listen.join(', ')}: ${reason}`, { cause })

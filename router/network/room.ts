@@ -4,6 +4,7 @@
  * good. libp2p's own pruner ends none that has a stream, and gossipsub keeps one open with each.
  */
 import { type Connection, KEEP_ALIVE, type Libp2p, type PeerId } from '@libp2p/interface'
+import type { Logger } from '../telemetry.ts'
 import { deadline } from './deadline.ts'
 import type { NetworkEvent } from './events.ts'
 import { isInbound, maxInbound } from './gate.ts'
@@ -12,13 +13,14 @@ import type { RateLimit } from './rate-limit.ts'
 
 export interface RoomComponents {
   node: Pick<Libp2p, 'getConnections' | 'peerStore'>
-  /** Whether it would be called again at once, so that nothing would be gained. */
+  /** Whether it would come back at once, so that nothing would be gained. */
   isKept(peer: PeerId): boolean
   /** Whether the node has more to do with it than to ask each other the way; such peers go last. */
   isUseful(peer: PeerId): boolean
   /** A token is taken of each that is let go. */
   turns: RateLimit
   count(event: NetworkEvent): void
+  logger: Pick<Logger, 'debug'>
 }
 
 export interface RoomOptions {
@@ -31,31 +33,38 @@ export interface RoomOptions {
 const FREE_SHARE = 1 / 8
 const LOOK_MS = 1_000
 const CLOSE_MS = 1_000
-/** A peer that has streams of others open is being asked something, or asks. */
+/** A peer that has streams of others open is being asked something, or asks; who does for longer gains nothing by it. */
+const BUSY_MS = 60_000
 const IDLE_PROTOCOLS = [GOSSIP_PROTOCOL, '/ipfs/id/1.0.0', '/ipfs/id/push/1.0.0']
 
 /** Returns how to end it. */
 export function keepRoom(components: RoomComponents, options: RoomOptions): () => void {
-  const { node, isKept, isUseful, turns, count } = components
+  const { node, isKept, isUseful, turns, count, logger } = components
   const { maxConnections, graceMs } = options
   const free = Math.ceil(maxConnections * FREE_SHARE)
   let looking = false
 
-  async function isIdle({ status, timeline, streams, remotePeer }: Connection): Promise<boolean> {
-    if (status !== 'open' || Date.now() - timeline.open < graceMs || isKept(remotePeer)) return false
-    if (streams.some(({ protocol }) => !IDLE_PROTOCOLS.includes(protocol))) return false
+  /** A peer that the node wants to stay connected to. */
+  async function isWanted({ remotePeer }: Connection): Promise<boolean> {
+    if (isKept(remotePeer)) return true
     const { tags } = await node.peerStore.get(remotePeer)
-    return ![...tags.keys()].some(tag => tag.startsWith(KEEP_ALIVE))
+    return [...tags.keys()].some(tag => tag.startsWith(KEEP_ALIVE))
   }
 
-  /** Those that may go; first who is of no use, and of these the youngest: who came last cannot drive out who was there. */
-  async function dispensable(open: readonly Connection[]): Promise<Connection[]> {
-    const idle = await Promise.all(open.map(connection => isIdle(connection).catch(() => false)))
+  /** Those that may go, first who is of no use, and of these the youngest: who came last does not drive out who was there. */
+  async function inTurn(open: readonly Connection[]): Promise<Connection[]> {
+    const wanted = await Promise.all(open.map(connection => isWanted(connection).catch(() => false)))
     return open
-      .filter((_, at) => idle[at])
+      .filter((_, at) => !wanted[at])
       .map(connection => ({ connection, useful: isUseful(connection.remotePeer) }))
       .sort((a, b) => Number(a.useful) - Number(b.useful) || b.connection.timeline.open - a.connection.timeline.open)
       .map(({ connection }) => connection)
+  }
+
+  /** Whether it is told where others are, or asked something, just now. */
+  function isBusy({ timeline, streams }: Connection): boolean {
+    const age = Date.now() - timeline.open
+    return age < graceMs || (age < BUSY_MS && streams.some(({ protocol }) => !IDLE_PROTOCOLS.includes(protocol)))
   }
 
   async function letGo(connection: Connection): Promise<void> {
@@ -69,17 +78,18 @@ export function keepRoom(components: RoomComponents, options: RoomOptions): () =
   }
 
   async function look(): Promise<void> {
-    const open = node.getConnections()
+    const open = node.getConnections().filter(({ status }) => status === 'open')
     let surplus = open.length + free - maxConnections
     let inboundSurplus = open.filter(isInbound).length + free - maxInbound(maxConnections)
     if (surplus <= 0 && inboundSurplus <= 0) return
     const going: Connection[] = []
-    for (const connection of await dispensable(open)) {
+    for (const connection of await inTurn(open)) {
       const inbound = isInbound(connection)
       if (surplus <= 0 && !(inbound && inboundSurplus > 0)) continue
       surplus -= 1
       if (inbound) inboundSurplus -= 1
-      going.push(connection)
+      // until then its place is not free, and nobody goes in its stead
+      if (!isBusy(connection)) going.push(connection)
     }
     await Promise.all(going.map(letGo))
   }
@@ -87,9 +97,11 @@ export function keepRoom(components: RoomComponents, options: RoomOptions): () =
   const timer = setInterval(() => {
     if (looking) return
     looking = true
-    void look().finally(() => {
-      looking = false
-    })
+    look()
+      .catch(error => logger.debug({ err: error }, 'no room could be made'))
+      .finally(() => {
+        looking = false
+      })
   }, LOOK_MS).unref()
   return () => clearInterval(timer)
 }

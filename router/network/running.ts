@@ -16,6 +16,7 @@ import { createGate, FAILED_CONNECTIONS, hostOf, TURNS } from './gate.ts'
 import { createGossip } from './gossip.ts'
 import { createHandshakes } from './handshakes.ts'
 import { createJudge } from './judge.ts'
+import { stayNear } from './nearest.ts'
 import { type Connected, type NetworkHandlers, NetworkStartError } from './network.ts'
 import { createNode, type Node } from './node.ts'
 import type { Libp2pNetworkComponents, Settings } from './options.ts'
@@ -173,18 +174,10 @@ export async function startNetwork(
 
   let bootstrap: Bootstrap | undefined
   const isKept = (peer: PeerId) => bootstrap?.includes(peer) ?? false
-  const company = createCompany(
-    {
-      node,
-      isKept,
-      count,
-      logger,
-      now,
-    },
-    settings,
-  )
+  const company = createCompany({ node, isKept, count, logger, now }, settings)
   chargeDhtRequests(node, peer => throttle.charge(peer, DHT_REQUEST_COST))
   tendContacts({ node, logger }, settings)
+  stayNear({ node, logger }, settings)
 
   try {
     await node.handle(SYNC_PROTOCOL, exchange.serve, {
@@ -233,7 +226,7 @@ export async function startNetwork(
     },
     { addresses: contacts, fallbacks: book.addresses, dialDeadlineMs: settings.dialDeadlineMs },
   )
-  const endRoom = keepRoom({ node, isKept, isUseful: gossip.sharesKey, turns, count }, settings)
+  const endRoom = keepRoom({ node, isKept, isUseful: gossip.sharesKey, turns, count, logger }, settings)
   const unfollow = settings.dhtMode === 'auto' ? followReachability({ node, logger }) : () => {}
   const tending = setInterval(tend, settings.tendMs).unref()
 

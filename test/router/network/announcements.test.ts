@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { type RoutingKey, routingKey, toCid } from '../../../router/keyspace.ts'
 import { startRelay } from '../../../router/network/relay.ts'
 import { recorder } from '../../contracts/network.ts'
@@ -18,13 +19,13 @@ const PATIENCE = { deadlineMs: ANNOUNCE_MS / 2, everyMs: 20 }
 interface Message {
   type: string
   key?: Uint8Array
-  providers: { multiaddrs: unknown[] }[]
+  providers: { multiaddrs: Uint8Array[] }[]
 }
 
-/** A peer that notes when it is told of which key, and with how many addresses. */
+/** A peer that notes when it is told of which key, and with which addresses. */
 async function listener() {
   const node = await startBareNode()
-  const told: { key: RoutingKey; at: number; addresses: number }[] = []
+  const told: { key: RoutingKey; at: number; addresses: string[] }[] = []
   const names = new Map(KEYS.map(key => [Buffer.from(toCid(key).multihash.bytes).toString('hex'), key]))
   type Rpc = { handleMessage(peer: PeerId, message: Message): Promise<unknown> }
   const { rpc } = node.services.dht as unknown as { rpc: Rpc }
@@ -32,7 +33,8 @@ async function listener() {
   rpc.handleMessage = (peer, message) => {
     const key = names.get(Buffer.from(message.key ?? []).toString('hex'))
     if (message.type === 'ADD_PROVIDER' && key !== undefined) {
-      told.push({ key, at: performance.now(), addresses: message.providers[0]?.multiaddrs.length ?? 0 })
+      const addresses = message.providers[0]?.multiaddrs.map(bytes => multiaddr(bytes).toString()) ?? []
+      told.push({ key, at: performance.now(), addresses })
     }
     return handleMessage(peer, message)
   }
@@ -74,22 +76,30 @@ test('the first peer is told of all keys at once, later ones bit by bit, and nob
   assert.deepEqual(keysOf(third.told), kept.sort())
 })
 
-test('what was announced before there was a place at a relay is announced again with it', async () => {
-  const privateKey = await generateKeyPair('Ed25519')
-  const [relayAddress] = await (async () => {
-    await using before = await startRelay({ privateKey }, { listen: ['/ip4/127.0.0.1/tcp/0'] })
-    return before.addresses
-  })()
-  assert.ok(relayAddress !== undefined)
-  await using swarm = createLibp2pSwarm()
-  await using other = await listener()
-  const bootstrap = other.getMultiaddrs().map(String)
-  const site = await swarm.add(recorder(), { announceMs: ANNOUNCE_MS, listen: [], relays: [relayAddress], bootstrap })
-  for (const key of KEYS) site.join(key)
-  const keysTold = (isReachable: boolean) =>
-    new Set(keysOf(other.told.filter(({ addresses }) => addresses > 0 === isReachable))).size
-  await until('the other to know', () => keysTold(false) === KEYS.length, PATIENCE)
-  assert.equal(keysTold(true), 0)
-  await using _relay = await startRelay({ privateKey }, { listen: [relayAddress.replace(/\/p2p\/.*/, '')] })
-  await until('it to know where to go', () => keysTold(true) === KEYS.length, PATIENCE)
-})
+for (const [where, listen] of [
+  ['nowhere', []],
+  ['where nobody else comes', ['/ip4/127.0.0.1/tcp/0']],
+] as const) {
+  test(`a node that listens ${where} announces its keys again once it has a place at a relay`, async () => {
+    const privateKey = await generateKeyPair('Ed25519')
+    const [relayAddress] = await (async () => {
+      await using before = await startRelay({ privateKey }, { listen: ['/ip4/127.0.0.1/tcp/0'] })
+      return before.addresses
+    })()
+    assert.ok(relayAddress !== undefined)
+    await using swarm = createLibp2pSwarm()
+    await using other = await listener()
+    const bootstrap = other.getMultiaddrs().map(String)
+    const relays = [relayAddress]
+    const site = await swarm.add(recorder(), { announceMs: ANNOUNCE_MS, listen: [...listen], relays, bootstrap })
+    for (const key of KEYS) site.join(key)
+    const keysTold = (withPlace: boolean) =>
+      new Set(
+        keysOf(other.told.filter(({ addresses }) => addresses.some(one => one.includes('/p2p-circuit')) === withPlace)),
+      ).size
+    await until('the other to know', () => keysTold(false) === KEYS.length, PATIENCE)
+    assert.equal(keysTold(true), 0)
+    await using _relay = await startRelay({ privateKey }, { listen: [relayAddress.replace(/\/p2p\/.*/, '')] })
+    await until('it to know where to go', () => keysTold(true) === KEYS.length, PATIENCE)
+  })
+}

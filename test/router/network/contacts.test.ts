@@ -6,30 +6,15 @@ import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { routingKey, toCid } from '../../../router/keyspace.ts'
 import { tendContacts } from '../../../router/network/contacts.ts'
+import { stayNear } from '../../../router/network/nearest.ts'
 import type { Node, NodeOptions } from '../../../router/network/node.ts'
 import { DEFAULTS } from '../../../router/network/options.ts'
 import { until } from '../../support/poll.ts'
+import { meet, NEAR, tableOf, untilMet } from './contacts.ts'
 import { quiet, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
-/** Of peers that kad-dht wants to stay connected to. */
-const NEAR = 'keep-alive-kad-dht'
 const PATIENCE = { deadlineMs: 30_000, everyMs: 20 }
-
-interface Near {
-  peer: { id: PeerId }
-  distance: Uint8Array
-}
-interface Table {
-  size: number
-  remove(peer: PeerId): Promise<void>
-  kb: { toIterable(): Iterable<{ peerId: PeerId; kadId: Uint8Array }> }
-  closestPeerTagger: { newPeers: { peerDistances: Near[] } }
-}
-
-function tableOf(node: Node): Table {
-  return (node.services.dht as unknown as { routingTable: Table }).routingTable
-}
 
 function networkOf(node: Node) {
   type Network = { safeDispatchEvent(type: string, event: { detail: PeerInfo }): boolean }
@@ -39,45 +24,26 @@ function networkOf(node: Node) {
 const infoOf = (id: PeerId, port: number): PeerInfo => ({ id, multiaddrs: [multiaddr(`/ip4/192.0.2.1/tcp/${port}`)] })
 
 async function startTended(options: Partial<NodeOptions> = {}) {
-  const node = await startBareNode(options)
-  tendContacts({ node, logger: quiet }, { ...DEFAULTS, ...options })
-  return node
-}
-
-async function untilMet(node: Node, peer: PeerId): Promise<void> {
-  const { kb } = tableOf(node)
-  await until('it to be met', () => [...kb.toIterable()].some(({ peerId }) => peerId.equals(peer)), PATIENCE)
-}
-
-/** So many peers that `node` has met, until they are disposed of. */
-async function meet(node: Node, count: number): Promise<AsyncDisposableStack> {
-  const [address] = node.getMultiaddrs()
-  assert.ok(address !== undefined)
-  await using peers = new AsyncDisposableStack()
-  for (let number = 0; number < count; number += 1) {
-    const peer = peers.use(await startBareNode())
-    await peer.dial(address)
-    await untilMet(node, peer.peerId)
-  }
-  return peers.move()
+  const settings = { ...DEFAULTS, ...options }
+  return startBareNode(options, node => {
+    tendContacts({ node, logger: quiet }, settings)
+    stayNear({ node, logger: quiet }, settings)
+  })
 }
 
 suite('contacts', () => {
   test('are kept in no more memory than they fill', async () => {
     await using node = await startTended()
     await using _peers = await meet(node, 5)
-    const { kb, closestPeerTagger } = tableOf(node)
-    const kept = [...kb.toIterable()].flatMap(({ peerId, kadId }) => [peerId.toMultihash().bytes, kadId])
-    const near = closestPeerTagger.newPeers.peerDistances
-    const parts = [...kept, ...near.flatMap(({ peer, distance }) => [peer.id.toMultihash().bytes, distance])]
-    assert.equal(parts.length, 20)
+    const kept = [...tableOf(node).kb.toIterable()]
+    const parts = kept.flatMap(({ peerId, kadId }) => [peerId.toMultihash().bytes, kadId])
+    assert.equal(parts.length, 10)
     for (const { buffer } of parts) assert.ok(buffer.byteLength <= 64, `a buffer of ${buffer.byteLength} bytes`)
   })
 
   test('that have gone are dropped when look-ups find them away', async () => {
     await using node = await startTended()
     await using _stayer = await meet(node, 1)
-    const [stayer] = node.getPeers()
     await using goers = await meet(node, 8)
     assert.equal(tableOf(node).size, 9)
     await goers.disposeAsync()
@@ -86,8 +52,6 @@ suite('contacts', () => {
       return tableOf(node).size === 1
     }
     await until('them to be dropped', look, PATIENCE)
-    const near = tableOf(node).closestPeerTagger.newPeers.peerDistances.map(({ peer }) => peer.id.toString())
-    assert.deepEqual(near, [String(stayer)])
   })
 
   test('that were near, and do not come back, are dropped though nobody looks', async () => {
@@ -135,33 +99,10 @@ suite('contacts', () => {
     assert.equal(takenUp.length, 3)
   })
 
-  test('that were near, and let the node go whenever it comes, are not called again and again', async () => {
-    await using node = await startTended()
-    await using host = await startBareNode()
-    const [address] = host.getMultiaddrs()
-    assert.ok(address !== undefined)
-    await node.dial(address)
-    const isNear = async () => (await node.peerStore.get(host.peerId)).tags.has(NEAR)
-    await until('it to be near', isNear, PATIENCE)
-    const second = await node.dial(address, { force: true })
-    await second.close()
-    await setTimeout(500)
-    assert.ok(await isNear(), 'one of two connections may go')
-    let calls = 0
-    host.addEventListener('connection:open', ({ detail: connection }) => {
-      calls += 1
-      void connection.close()
-    })
-    await Promise.all(host.getConnections().map(connection => connection.close()))
-    await until('it not to be near', async () => !(await isNear()), PATIENCE)
-    await setTimeout(2_000)
-    assert.ok(calls <= 5, `${calls} calls`)
-    assert.equal(node.getConnections().length, 0)
-  })
-
-  test('are called when somebody names them, while half of the places are free', async () => {
-    await using node = await startTended({ maxConnections: 12 })
-    await using peers = await meet(node, 2)
+  test('are called when somebody names them, while the node has not called enough', async () => {
+    // others may open six
+    await using node = await startTended({ maxConnections: 8 })
+    await using peers = await meet(node, 4)
     const named = async () => {
       const stranger = peers.use(await startBareNode())
       const info = { id: stranger.peerId, multiaddrs: stranger.getMultiaddrs() }
@@ -169,8 +110,7 @@ suite('contacts', () => {
       return stranger
     }
     await untilMet(node, (await named()).peerId)
-    peers.use(await meet(node, 3))
-    assert.equal(node.getConnections().length, 6)
+    await untilMet(node, (await named()).peerId)
     const stranger = await named()
     await setTimeout(500)
     assert.equal(stranger.getConnections().length, 0)

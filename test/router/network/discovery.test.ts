@@ -5,21 +5,18 @@ import { setTimeout } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { routingKey } from '../../../router/keyspace.ts'
 import { createBackground } from '../../../router/network/background.ts'
 import { createDiscovery } from '../../../router/network/discovery.ts'
 import type { Node } from '../../../router/network/node.ts'
 import { recorder } from '../../contracts/network.ts'
 import { until } from '../../support/poll.ts'
+import { meet, tableOf } from './contacts.ts'
 import { addressOf, createLibp2pSwarm, quiet, startBareNode } from './swarm.ts'
 
 const PATIENCE = { deadlineMs: 30_000, everyMs: 20 }
 const key = routingKey('0123abcd', 'legal', 42)
-
-function tableSizeOf(node: Node): number {
-  return (node.services.dht as unknown as { routingTable: { size: number } }).routingTable.size
-}
 
 test('peers that are gone take no place of those that are there, and no more are called than are wanted', async () => {
   await using node = await startBareNode()
@@ -87,6 +84,74 @@ test('nobody is looked for before the own announcement was sent, so that of two 
   assert.deepEqual(events, ['announce', 'announced', 'look'])
 })
 
+/** A discovery at `node` that notes what it does instead of asking the DHT. */
+function noting(node: Node, parts: Record<string, unknown> = {}) {
+  const events: string[] = []
+  const overlay = {
+    contentRouting: { provide: async () => void events.push('announce'), async *findProviders() {} },
+    peerRouting: {
+      async *getClosestPeers() {
+        events.push('look around')
+        yield* []
+      },
+    },
+    addEventListener: node.addEventListener.bind(node),
+    removeEventListener: node.removeEventListener.bind(node),
+    ...parts,
+  }
+  const discovery = createDiscovery(
+    {
+      node: Object.assign(Object.create(node), overlay),
+      background: createBackground({ logger: quiet }, { concurrency: 4, maxWaiting: 4, deadlineMs: 1_000 }),
+      joined: new Set([key]),
+      subscribers: () => [],
+      logger: quiet,
+      now: () => performance.now(),
+    },
+    { peersPerKey: 3, queryDeadlineMs: 10_000, announceMs: 600_000 },
+  )
+  discovery.start()
+  return { events, [Symbol.dispose]: () => discovery.stop() }
+}
+
+test('of two peers that come first at once, both are told of all keys, and asked for others', async () => {
+  await using node = await startBareNode()
+  await using _peers = await meet(node, 2)
+  const peers = node.getPeers()
+  const table = tableOf(node)
+  using noted = noting(node)
+  const { events } = noted
+  // both are in the table when kad-dht tells of the first
+  for (const detail of peers) table.safeDispatchEvent('peer:add', { detail })
+  await until('it to announce', () => events.length === 2, PATIENCE)
+  assert.deepEqual(events.toSorted(), ['announce', 'look around'])
+  // and once more when all have been away
+  for (const peer of peers) await table.remove(peer)
+  assert.equal(table.size, 0)
+  await Promise.all(peers.map(peer => table.add(peer)))
+  await until('it to announce again', () => events.length >= 4, PATIENCE)
+})
+
+test('keys are announced anew with each address that was not there before', async () => {
+  await using node = await startBareNode()
+  const [home, relayed] = [multiaddr('/ip4/127.0.0.1/tcp/1'), multiaddr('/ip4/192.0.2.1/tcp/1/p2p-circuit')]
+  let addresses = [home]
+  using noted = noting(node, { getMultiaddrs: () => addresses })
+  const { events } = noted
+  const change = async (now: Multiaddr[], expected: number) => {
+    addresses = now
+    node.safeDispatchEvent('self:peer:update', { detail: { peer: await node.peerStore.get(node.peerId) } })
+    await until('all to be announced', () => events.length >= expected, PATIENCE)
+    await setTimeout(50)
+    assert.deepEqual(events, Array(expected).fill('announce'))
+  }
+  await change([home], 0)
+  await change([home, relayed], 1)
+  await change([relayed, home], 1)
+  await change([home], 1)
+  await change([home, relayed], 2)
+})
+
 test('who has waited for its first peer looks around as soon as it comes', async () => {
   await using swarm = createLibp2pSwarm()
   const late = await swarm.add(recorder())
@@ -100,7 +165,7 @@ test('who has waited for its first peer looks around as soon as it comes', async
     await other.dial(address)
     met.add(other.peerId.toString())
   }
-  await until('the hub to know all', () => tableSizeOf(hub) === 3, PATIENCE)
+  await until('the hub to know all', () => tableOf(hub).size === 3, PATIENCE)
   // in which all would otherwise look around for the first time, and then not for five minutes
   await setTimeout(1_500)
   await hub.dial(addressOf(late))

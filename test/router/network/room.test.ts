@@ -1,15 +1,19 @@
 /** Nodes that everybody calls: they take in who comes, and keep those they need. */
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { routingKey, toTopic } from '../../../router/keyspace.ts'
 import type { NetworkEvent } from '../../../router/network/events.ts'
 import type { Libp2pNetwork } from '../../../router/network/libp2p.ts'
-import type { Node } from '../../../router/network/node.ts'
+import { DHT_PROTOCOL, type Node } from '../../../router/network/node.ts'
 import { startRelay } from '../../../router/network/relay.ts'
 import { publishUntilHeard, recorder } from '../../contracts/network.ts'
 import { until } from '../../support/poll.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 import { addressOf, createLibp2pSwarm, startBareNode } from './swarm.ts'
 
 const key = routingKey('0123abcd', 'legal', 42)
@@ -31,7 +35,7 @@ async function callers(network: Libp2pNetwork) {
       all.set(id, caller)
       await until('it to be there', () => network.status().peers.includes(id))
       // libp2p dates connections in whole milliseconds
-      await new Promise(resolve => setTimeout(resolve, 5))
+      await setTimeout(5)
       return id
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -96,23 +100,54 @@ suite('a node with little room', () => {
 
   test('lets nobody go who has come just now, nor a peer that it was told to stay connected to', async () => {
     await using swarm = createLibp2pSwarm()
+    const events: NetworkEvent[] = []
+    const observer = { networkEvent: (event: NetworkEvent) => void events.push(event) }
     const hub = await swarm.add(recorder())
-    const network = await swarm.add(recorder(), { ...SMALL, graceMs: 600_000, bootstrap: hub.status().addresses })
+    const network = await swarm.add(recorder(), { ...SMALL, graceMs: 600_000, bootstrap: [], observer })
     await using visitors = await callers(network)
-    const came = [hub.status().id]
+    const came: string[] = []
     for (let count = 0; count < 6; count += 1) came.push(await visitors.call())
-    await new Promise(resolve => setTimeout(resolve, 2_500))
+    await setTimeout(2_500)
     assert.deepEqual(network.status().peers.toSorted(), came.toSorted())
 
-    const impatient = await swarm.add(recorder(), {
-      ...SMALL,
-      graceMs: 0,
-      maxConnections: 1,
-      bootstrap: hub.status().addresses,
-    })
+    const bootstrap = hub.status().addresses
+    const impatient = await swarm.add(recorder(), { ...SMALL, graceMs: 0, maxConnections: 1, bootstrap, observer })
     await until('it to be there', () => impatient.status().peers.includes(hub.status().id))
-    await new Promise(resolve => setTimeout(resolve, 2_500))
+    await setTimeout(2_500)
     assert.deepEqual(impatient.status().peers, [hub.status().id])
+    assert.ok(!events.includes('connection_trimmed'))
+  })
+
+  test('lets a peer of earlier days go, like any other', async () => {
+    await using folder = await tempFolder()
+    const addressBook = join(folder.path, 'peers.txt')
+    await using swarm = createLibp2pSwarm()
+    // which nobody counts among the nearest
+    const friend = await swarm.add(recorder(), { dhtMode: 'client' })
+    await writeFile(addressBook, friend.status().addresses.join('\n'))
+    const events: NetworkEvent[] = []
+    const observer = { networkEvent: (event: NetworkEvent) => void events.push(event) }
+    await swarm.add(recorder(), { ...SMALL, graceMs: 0, maxConnections: 1, bootstrap: [], addressBook, observer })
+    await until('it to be let go', () => events.includes('connection_trimmed'), { deadlineMs: 20_000, everyMs: 20 })
+  })
+
+  test('keeps who was there when many come, however busy they are', async () => {
+    await using swarm = createLibp2pSwarm()
+    const network = await swarm.add(recorder(), { ...SMALL, graceMs: 2_000, bootstrap: [] })
+    await using visitors = await callers(network)
+    const old: string[] = []
+    for (let count = 0; count < 5; count += 1) old.push(await visitors.call())
+    await setTimeout(2_100)
+    await using rush = new AsyncDisposableStack()
+    let letIn = 0
+    for (const end = performance.now() + 6_000; performance.now() < end; ) {
+      const visitor = rush.use(await startBareNode({ dhtMode: 'client' }))
+      const signal = AbortSignal.timeout(1_000)
+      const isIn = await visitor.dialProtocol(addressOf(network), DHT_PROTOCOL, { signal }).catch(() => undefined)
+      if (isIn !== undefined) letIn += 1
+    }
+    assert.ok(letIn > 0, 'one place is free')
+    assert.deepEqual(new Set(old).difference(new Set(network.status().peers)), new Set())
   })
 })
 

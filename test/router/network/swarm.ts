@@ -48,8 +48,11 @@ export function createLibp2pSwarm(): Libp2pSwarm {
   }
 }
 
-/** A libp2p node without a network around it: to look at a node from outside, or to misbehave. */
-export async function startBareNode(options: Partial<NodeOptions> = {}): Promise<Node & AsyncDisposable> {
+/** A libp2p node without a network around it, save what `prepare` puts there: to look at a node from outside, or to misbehave. */
+export async function startBareNode(
+  options: Partial<NodeOptions> = {},
+  prepare: (node: Node) => void = () => {},
+): Promise<Node & AsyncDisposable> {
   const privateKey = await generateKeyPair('Ed25519')
   const throttle = createThrottle({ now: () => 0, onSlowed() {} }, UNBOUNDED)
   const node = await createNode(
@@ -63,6 +66,7 @@ export async function startBareNode(options: Partial<NodeOptions> = {}): Promise
     },
     { ...DEFAULTS, ...options },
   )
+  prepare(node)
   await node.start()
   return Object.assign(node, { [Symbol.asyncDispose]: async () => node.stop() })
 }
