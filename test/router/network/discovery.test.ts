@@ -6,7 +6,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { routingKey } from '../../../router/keyspace.ts'
+import { type RoutingKey, routingKey } from '../../../router/keyspace.ts'
 import { createBackground } from '../../../router/network/background.ts'
 import { createDiscovery } from '../../../router/network/discovery.ts'
 import type { Node } from '../../../router/network/node.ts'
@@ -17,6 +17,21 @@ import { addressOf, createLibp2pSwarm, quiet, startBareNode } from './swarm.ts'
 
 const PATIENCE = { deadlineMs: 30_000, everyMs: 20 }
 const key = routingKey('0123abcd', 'legal', 42)
+
+/** One that looks for three peers a key, and announces again long after a test. */
+function discoveryAt(node: Node, joined: RoutingKey[]) {
+  return createDiscovery(
+    {
+      node,
+      background: createBackground({ logger: quiet }, { concurrency: 4, maxWaiting: 4, deadlineMs: 1_000 }),
+      joined: new Set(joined),
+      subscribers: () => [],
+      logger: quiet,
+      now: () => performance.now(),
+    },
+    { peersPerKey: 3, queryDeadlineMs: 10_000, announceMs: 600_000 },
+  )
+}
 
 test('peers that are gone take no place of those that are there, and no more are called than are wanted', async () => {
   await using node = await startBareNode()
@@ -38,17 +53,7 @@ test('peers that are gone take no place of those that are there, and no more are
       for (const id of announced) yield { id, multiaddrs: [], routing: 'kad-dht' }
     },
   }
-  const discovery = createDiscovery(
-    {
-      node: Object.create(node, { contentRouting: { value: contentRouting } }),
-      background: createBackground({ logger: quiet }, { concurrency: 1, maxWaiting: 1, deadlineMs: 1_000 }),
-      joined: new Set(),
-      subscribers: () => [],
-      logger: quiet,
-      now: () => performance.now(),
-    },
-    { peersPerKey: 3, queryDeadlineMs: 10_000, announceMs: 60_000 },
-  )
+  const discovery = discoveryAt(Object.create(node, { contentRouting: { value: contentRouting } }), [])
   assert.equal(await discovery.meet(key, new AbortController().signal), 3)
   assert.equal(node.getPeers().length, 3)
 })
@@ -68,17 +73,7 @@ test('nobody is looked for before the own announcement was sent, so that of two 
       yield* []
     },
   }
-  const discovery = createDiscovery(
-    {
-      node: Object.create(node, { contentRouting: { value: contentRouting } }),
-      background: createBackground({ logger: quiet }, { concurrency: 4, maxWaiting: 4, deadlineMs: 1_000 }),
-      joined: new Set([key]),
-      subscribers: () => [],
-      logger: quiet,
-      now: () => performance.now(),
-    },
-    { peersPerKey: 3, queryDeadlineMs: 10_000, announceMs: 60_000 },
-  )
+  const discovery = discoveryAt(Object.create(node, { contentRouting: { value: contentRouting } }), [key])
   discovery.tend(key)
   await until('it to look', () => events.includes('look'), PATIENCE)
   assert.deepEqual(events, ['announce', 'announced', 'look'])
@@ -99,17 +94,7 @@ function noting(node: Node, parts: Record<string, unknown> = {}) {
     removeEventListener: node.removeEventListener.bind(node),
     ...parts,
   }
-  const discovery = createDiscovery(
-    {
-      node: Object.assign(Object.create(node), overlay),
-      background: createBackground({ logger: quiet }, { concurrency: 4, maxWaiting: 4, deadlineMs: 1_000 }),
-      joined: new Set([key]),
-      subscribers: () => [],
-      logger: quiet,
-      now: () => performance.now(),
-    },
-    { peersPerKey: 3, queryDeadlineMs: 10_000, announceMs: 600_000 },
-  )
+  const discovery = discoveryAt(Object.assign(Object.create(node), overlay), [key])
   discovery.start()
   return { events, [Symbol.dispose]: () => discovery.stop() }
 }
